@@ -1,0 +1,189 @@
+#include "actors/analytics.hpp"
+
+#include <prometheus/histogram.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "actors/shard.hpp"
+#include "config/telemetry.hpp"
+#include "model/partitioner.hpp"
+
+namespace adtrack::actors {
+
+std::vector<shard_part> parts_of(const analytics_query& query, uint32_t shards) {
+  std::map<uint32_t, shard_part> parts;
+  if (query.ad_ids.empty()) {
+    for (uint32_t shard = 0; shard < shards; ++shard) parts[shard].shard = shard;
+  } else {
+    for (auto ad_id : query.ad_ids) {
+      auto& part = parts[shard_of(ad_id, shards)];
+      part.shard = shard_of(ad_id, shards);
+      part.ad_ids.push_back(ad_id);
+    }
+  }
+  for (const auto& p : query.min_positions) {
+    auto [it, added] = parts.try_emplace(p.shard);
+    if (!added) continue;
+    it->second.shard = p.shard;
+    it->second.rows = false;
+    // Any list will do: an empty one would mean all ads. No ad of this list lives there.
+    it->second.ad_ids = {query.ad_ids.front()};
+  }
+  std::vector<shard_part> out;
+  out.reserve(parts.size());
+  for (auto& [shard, part] : parts) out.push_back(std::move(part));
+  return out;
+}
+
+time_window union_of_windows(const std::vector<shard_part>& parts, const time_window& asked) {
+  auto out = asked;
+  for (const auto& part : parts) {
+    if (!part.rows || !part.answer) continue;
+    out.since_s = std::min(out.since_s, part.answer->window.since_s);
+    out.until_s = std::max(out.until_s, part.answer->window.until_s);
+  }
+  return out;
+}
+
+bool windows_agree(const std::vector<shard_part>& parts) {
+  const time_window* first = nullptr;
+  for (const auto& part : parts) {
+    if (!part.rows || !part.answer) continue;
+    if (first != nullptr && *first != part.answer->window) return false;
+    first = &part.answer->window;
+  }
+  return true;
+}
+
+namespace {
+
+void take_rows(std::vector<shard_part>& parts, const analytics_query& query, analytics_answer& out) {
+  std::vector<analytics_row*> rows;
+  for (auto& part : parts) {
+    if (!part.rows || !part.answer) continue;
+    for (auto& row : part.answer->rows) rows.push_back(&row);
+  }
+  std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->ad_id < b->ad_id; });
+  const auto skip = (uint64_t{std::max(query.page, 1u)} - 1) * query.limit;
+  for (auto at = skip; at < rows.size() && out.rows.size() < query.limit; ++at) out.rows.push_back(std::move(*rows[at]));
+}
+
+} // namespace
+
+analytics_answer merge(std::vector<shard_part> parts, const analytics_query& query, int64_t now_ms, int64_t real_time_lag_ms) {
+  analytics_answer out;
+  out.window = union_of_windows(parts, query.window);
+  out.generated_at_ms = now_ms;
+  out.shards_total = static_cast<uint32_t>(parts.size());
+  // Windows that still differ mean that a part lacks what another holds: that is not a complete answer.
+  out.complete = windows_agree(parts);
+  take_rows(parts, query, out);
+  for (auto& part : parts) {
+    if (!part.answer) {
+      out.complete = false;
+      out.lag_ms = -1;
+      continue;
+    }
+    ++out.shards_answered;
+    const auto lag = part.answer->lag_ms;
+    out.lag_ms = lag < 0 || out.lag_ms < 0 ? -1 : std::max(out.lag_ms, lag);
+    if (part.rows) {
+      out.total += part.answer->total;
+      out.finest = std::max(out.finest, part.answer->finest);
+    }
+    part.answer->rows.clear();
+    out.shards.push_back(std::move(*part.answer));
+  }
+  out.real_time = out.complete && out.lag_ms >= 0 && out.lag_ms < real_time_lag_ms;
+  return out;
+}
+
+void analytics_state::init(pointer self, context_ptr context, std::vector<shard_actor> shards) {
+  self_ = self;
+  context_ = std::move(context);
+  shards_ = std::move(shards);
+  seconds_ = &context_->metrics().query();
+}
+
+void analytics_state::query(analytics_query q, reply_ptr reply) {
+  for (const auto& p : q.min_positions)
+    if (p.shard >= shards_.size())
+      return reply->fail(failure::position_not_reached, "there is no shard " + std::to_string(p.shard));
+  auto g = std::make_shared<gather>();
+  g->wide = q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads;
+  if (g->wide && wide_in_flight_ >= context_->options.max_wide_queries)
+    return reply->fail(failure::overloaded, "too many queries over many ads are being answered");
+  wide_in_flight_ += g->wide ? 1 : 0;
+  q.timeout_ms = std::clamp(q.timeout_ms, 1u, context_->options.query_timeout_ms);
+  g->started = steady_clock::now();
+  g->deadline = self_->clock().now() + std::chrono::milliseconds(q.timeout_ms);
+  g->parts = parts_of(q, static_cast<uint32_t>(shards_.size()));
+  g->query = std::move(q);
+  g->reply = std::move(reply);
+  ask(g);
+}
+
+void analytics_state::ask(const gather_ptr& g) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(g->deadline - self_->clock().now());
+  const auto timeout = std::max(left, std::chrono::milliseconds(1));
+  // All are counted before the first is asked, as an answer could be there at once.
+  std::vector<size_t> asked;
+  for (size_t i = 0; i < g->parts.size(); ++i)
+    if (g->round == 1 || (g->parts[i].rows && g->parts[i].answer)) asked.push_back(i);
+  g->waiting = asked.size();
+  const auto window = union_of_windows(g->parts, g->query.window);
+  for (auto i : asked) {
+    auto& part = g->parts[i];
+    auto q = g->query;
+    q.ad_ids = part.ad_ids;
+    q.window = window;
+    q.timeout_ms = static_cast<uint32_t>(timeout.count());
+    if (g->round > 1) q.min_positions.clear(); // reached in the first round
+    part.answer.reset();
+    self_->request(shards_[part.shard], timeout, query_atom_v, std::move(q))
+        .then(
+            [self = self_, g, i](shard_answer& answer) {
+              g->parts[i].answer = std::move(answer);
+              self->state.arrived(g);
+            },
+            [self = self_, g, i](const caf::error& why) { self->state.missed(g, i, why); });
+  }
+}
+
+void analytics_state::missed(const gather_ptr& g, size_t part, const caf::error& why) {
+  const auto shard = g->parts[part].shard;
+  if (why == caf::sec::request_timeout) {
+    for (const auto& p : g->query.min_positions) {
+      if (p.shard != shard || context_->status->applied(shard) > p.offset) continue;
+      g->late = true;
+      g->late_detail = "position " + to_string(p) + " is not applied yet";
+    }
+  }
+  arrived(g);
+}
+
+void analytics_state::arrived(const gather_ptr& g) {
+  if (--g->waiting != 0) return;
+  if (!g->late && g->round < max_rounds && !windows_agree(g->parts) && self_->clock().now() < g->deadline) {
+    ++g->round;
+    return ask(g);
+  }
+  finish(g);
+}
+
+void analytics_state::finish(const gather_ptr& g) {
+  wide_in_flight_ -= g->wide ? 1 : 0;
+  seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - g->started).count());
+  if (g->late) return g->reply->fail(failure::position_not_reached, g->late_detail);
+  auto answer = merge(std::move(g->parts), g->query, context_->parts.now_ms(), context_->options.real_time_lag_ms);
+  g->reply->complete(std::make_shared<const analytics_answer>(std::move(answer)));
+}
+
+analytics_actor::behavior_type analytics(analytics_state::pointer self, context_ptr context, std::vector<shard_actor> shards) {
+  self->state.init(self, std::move(context), std::move(shards));
+  return {[self](query_atom, analytics_query& q, const reply_ptr& reply) { self->state.query(std::move(q), reply); }};
+}
+
+} // namespace adtrack::actors

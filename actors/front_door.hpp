@@ -1,0 +1,63 @@
+// The gateway as the node implements it: bounds, refusals and the hand-over to the actors. Any thread may call it; it never blocks.
+// CAF-free: the ports send the messages. A refused call completes at once, from inside the call.
+#pragma once
+
+#include <functional>
+
+#include "actors/context.hpp"
+
+namespace adtrack::actors {
+
+// How the door reaches the actors. Each sends a message and returns.
+struct front_door_ports {
+  std::function<void(ingest_ptr)> ingest;
+  std::function<void(analytics_query, reply_ptr)> query;
+  std::function<void(uint32_t page, uint32_t limit, reply_ptr)> list_ads;
+  std::function<void(uint64_t id, reply_ptr)> get_ad;
+  std::function<void(ad_fields, reply_ptr)> create_ad;
+  std::function<void(uint64_t id, ad_fields, std::string if_match, reply_ptr)> update_ad;
+  std::function<void(uint64_t id, std::string if_match, reply_ptr)> delete_ad;
+};
+
+// Compares the wall clock with the monotonic one since it was made. Source of the rule: the contract, "Operating it".
+class clock_guard {
+public:
+  clock_guard(std::function<int64_t()> now_ms, std::function<int64_t()> steady_ms, int64_t max_jump_s);
+  bool jumped() const;
+
+private:
+  const std::function<int64_t()> now_ms_;
+  const std::function<int64_t()> steady_ms_;
+  const int64_t max_jump_ms_;
+  const int64_t offset_ms_; // wall minus monotonic at the start
+};
+
+class front_door final : public gateway {
+public:
+  front_door(context_ptr context, front_door_ports ports);
+
+  // From now on everything new is refused with `stopping`.
+  void close() noexcept { closed_ = true; }
+
+  void bind(completion_sink* sink) override;
+  bool submit(std::vector<ingest_item> items) override;
+  void query(ticket t, analytics_query q) override;
+  void list_ads(ticket t, uint32_t page, uint32_t limit) override;
+  void get_ad(ticket t, uint64_t id) override;
+  void create_ad(ticket t, ad_fields fields) override;
+  void update_ad(ticket t, uint64_t id, ad_fields fields, std::string if_match) override;
+  void delete_ad(ticket t, uint64_t id, std::string if_match) override;
+  readiness ready() override;
+  size_t in_flight() const noexcept override;
+
+private:
+  // Null when it was refused, and completed with the reason.
+  reply_ptr admit(ticket t);
+
+  const context_ptr context_;
+  const front_door_ports ports_;
+  const clock_guard clock_;
+  std::atomic<bool> closed_{false};
+};
+
+} // namespace adtrack::actors

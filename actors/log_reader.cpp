@@ -1,0 +1,136 @@
+#include "actors/log_reader.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/telemetry.hpp"
+
+namespace adtrack::actors {
+
+namespace {
+
+std::string name_of(uint32_t partition) { return "reader of shard " + std::to_string(partition); }
+
+} // namespace
+
+void log_wake::attach(log_reader_actor reader) {
+  std::lock_guard lock(mutex_);
+  reader_ = std::move(reader);
+}
+
+void log_wake::close() {
+  std::lock_guard lock(mutex_);
+  reader_ = nullptr;
+}
+
+void log_wake::ring() {
+  if (rung_.exchange(true)) return;
+  std::lock_guard lock(mutex_);
+  if (reader_) caf::anon_send(reader_, poll_atom_v);
+}
+
+void log_reader_state::init(pointer self, context_ptr context, std::shared_ptr<log_wake> wake) {
+  self_ = self;
+  context_ = std::move(context);
+  wake_ = std::move(wake);
+  partitions_.resize(context_->log().partitions());
+  tick();
+}
+
+caf::actor_clock::time_point log_reader_state::now() const { return self_->clock().now(); }
+
+void log_reader_state::seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset) {
+  if (partition >= partitions_.size()) return;
+  auto& p = partitions_[partition];
+  p.shard = std::move(shard);
+  p.epoch = epoch;
+  p.next = offset;
+  p.credit = context_->options.reader_credit_batches;
+  p.starved = false;
+  p.retry_at = {};
+  woken();
+}
+
+void log_reader_state::credit(uint32_t partition, uint64_t epoch) {
+  if (partition >= partitions_.size()) return;
+  auto& p = partitions_[partition];
+  if (p.epoch != epoch) return;
+  ++p.credit;
+  // Only a reader that fell behind reads on here; else small batches would follow each other at the pace of applying.
+  if (!p.starved) return;
+  p.starved = false;
+  while (read_one(partition)) {
+  }
+}
+
+void log_reader_state::woken() {
+  if (linger_armed_) return;
+  const auto linger = std::chrono::milliseconds(context_->options.reader_linger_ms);
+  const auto due = looked_at_ + linger;
+  if (now() >= due) return look();
+  linger_armed_ = true;
+  self_->delayed_send(self_, linger, flush_atom_v);
+}
+
+void log_reader_state::look() {
+  linger_armed_ = false;
+  looked_at_ = now();
+  wake_->clear(); // before looking: whatever is appended from here on rings again
+  const auto count = static_cast<uint32_t>(partitions_.size());
+  bool more = false;
+  for (uint32_t k = 0; k < count; ++k) more = read_one((first_ + k) % count) || more;
+  first_ = (first_ + 1) % std::max(count, 1u);
+  if (!more) return;
+  linger_armed_ = true;
+  self_->send(self_, flush_atom_v);
+}
+
+void log_reader_state::tick() {
+  self_->delayed_send(self_, std::chrono::milliseconds(context_->options.reader_poll_ms), tick_atom_v);
+  if (!linger_armed_) look();
+}
+
+bool log_reader_state::read_one(uint32_t partition) {
+  auto& p = partitions_[partition];
+  if (p.epoch == 0 || now() < p.retry_at) return false;
+  auto& log = context_->log();
+  if (log.end(partition).offset == p.next) return false; // past the end is for read() to refuse
+  if (p.credit == 0) {
+    p.starved = true;
+    return false;
+  }
+  const auto& options = context_->options;
+  auto records = log.read(partition, p.next, options.reader_batch_records, options.reader_batch_bytes);
+  if (!records.ok()) return reading_failed(partition, records.why);
+  if (std::exchange(p.troubled, false)) context_->status->set_trouble(name_of(partition), "");
+  if (records->empty()) return false;
+  auto batch = decoder_.decode(partition, static_cast<uint32_t>(partitions_.size()), p.next, *records);
+  p.next = batch.next_offset;
+  --p.credit;
+  self_->send(p.shard, apply_atom_v, p.epoch, std::move(batch));
+  return log.end(partition).offset > p.next;
+}
+
+bool log_reader_state::reading_failed(uint32_t partition, const storage::status& why) {
+  auto& p = partitions_[partition];
+  p.retry_at = now() + std::chrono::milliseconds(context_->options.retry_ms);
+  p.troubled = true;
+  if (context_->status->set_trouble(name_of(partition), why.message))
+    config::log(config::log_level::error, "log_reader", "read_failed", why.message, {{"shard", partition}, {"from", p.next}});
+  return false;
+}
+
+log_reader_actor::behavior_type log_reader(log_reader_state::pointer self, context_ptr context, std::shared_ptr<log_wake> wake) {
+  self->state.init(self, std::move(context), std::move(wake));
+  return {
+      [self](seek_atom, uint32_t partition, uint64_t epoch, int64_t offset) {
+        self->state.seek(caf::actor_cast<shard_actor>(self->current_sender()), partition, epoch, offset);
+      },
+      [self](credit_atom, uint32_t partition, uint64_t epoch) { self->state.credit(partition, epoch); },
+      [self](poll_atom) { self->state.woken(); },
+      [self](flush_atom) { self->state.look(); },
+      [self](tick_atom) { self->state.tick(); },
+  };
+}
+
+} // namespace adtrack::actors

@@ -1,0 +1,69 @@
+// The one reader of the event log for all shards of this node: reads what has credit, decodes it, hands it to the shard. Fair
+// between partitions: one batch each in turn. Detached: a read may block. Never skips a record: a partition that cannot be read
+// waits, and says so.
+#pragma once
+
+#include <mutex>
+#include <vector>
+
+#include "actors/context.hpp"
+#include "actors/interfaces.hpp"
+#include "storage/record_codec.hpp"
+
+namespace adtrack::actors {
+
+// Carries "there is something new" from any thread to the reader, at most one message at a time. Outlives the actor system: after
+// close() it does nothing.
+class log_wake {
+public:
+  void attach(log_reader_actor reader);
+  void close();
+  void ring();                                      // any thread
+  void clear() noexcept { rung_.store(false); }     // by the reader, before it looks
+
+private:
+  std::atomic<bool> rung_{false};
+  std::mutex mutex_;
+  log_reader_actor reader_;
+};
+
+class log_reader_state {
+public:
+  static constexpr const char* name = "log_reader";
+  using pointer = log_reader_actor::stateful_pointer<log_reader_state>;
+
+  void init(pointer self, context_ptr context, std::shared_ptr<log_wake> wake);
+  void seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset);
+  void credit(uint32_t partition, uint64_t epoch);
+  void woken();    // now, or when the linger time is over
+  void look();     // at every partition, once
+  void tick();
+
+private:
+  struct partition_state {
+    shard_actor shard;
+    uint64_t epoch = 0; // 0: no shard has asked yet
+    int64_t next = 0;
+    uint32_t credit = 0;
+    bool starved = false;  // there was more to read than credit
+    bool troubled = false; // the last read failed
+    caf::actor_clock::time_point retry_at{};
+  };
+  // True when there is probably more to read and credit to read it with.
+  bool read_one(uint32_t partition);
+  bool reading_failed(uint32_t partition, const storage::status& why);
+  caf::actor_clock::time_point now() const;
+
+  pointer self_ = nullptr;
+  context_ptr context_;
+  std::shared_ptr<log_wake> wake_;
+  std::vector<partition_state> partitions_;
+  storage::record_decoder decoder_;
+  uint32_t first_ = 0; // whose turn it is to be first
+  bool linger_armed_ = false;
+  caf::actor_clock::time_point looked_at_{};
+};
+
+log_reader_actor::behavior_type log_reader(log_reader_state::pointer self, context_ptr context, std::shared_ptr<log_wake> wake);
+
+} // namespace adtrack::actors

@@ -1,0 +1,91 @@
+// A running node: the actors of one process, started and stopped in order. CAF-free: the composition root fills the options
+// and the parts, hands door() to http, and calls stop() once before it lets go. Not thread-safe but for door().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "actors/gateway.hpp"
+#include "model/control.hpp"
+#include "model/visitor_key.hpp"
+#include "storage/event_log.hpp"
+#include "storage/shard_engine.hpp"
+
+namespace adtrack::config {
+class metrics;
+}
+namespace adtrack::storage {
+class ads_catalogue;
+}
+
+namespace adtrack::actors {
+
+enum class address_policy : uint8_t {
+  mask, // IPv4 to its /24, IPv6 to its /48
+  drop, // no address in the log
+};
+
+struct node_options {
+  std::string node_id;
+  size_t threads = 2; // of the scheduler that runs what does not block
+  address_policy addresses = address_policy::mask;
+  uint64_t max_in_flight_events = 100'000;
+  uint64_t max_in_flight_bytes = 64u << 20;
+  uint64_t max_waiting_queries = 10'000; // catalogue requests included
+  uint32_t ingest_timeout_ms = 5'000;
+  size_t log_batch_records = 10'000;  // records an append, about
+  size_t reader_batch_records = 2'000;
+  size_t reader_batch_bytes = 4u << 20;
+  uint32_t reader_credit_batches = 4; // batches on their way to one shard
+  uint32_t reader_linger_ms = 5;      // under load the reader waits this long between two looks, so that batches grow
+  uint32_t reader_poll_ms = 100;      // looks this often even if nobody woke it
+  uint32_t commit_ms = 1'000;
+  uint32_t sync_ms = 10'000;
+  uint32_t query_timeout_ms = 5'000; // upper bound of a query's own
+  int64_t real_time_lag_ms = 1'000;
+  size_t query_workers = 1;          // threads that answer queries over many ads
+  size_t max_wide_queries = 16;      // queries over many ads in flight, the rest is refused
+  size_t max_position_waiters = 1'000; // queries a shard that wait for min_position
+  uint32_t retry_ms = 1'000;         // between two tries to reopen what failed
+  int64_t clock_max_jump_s = 300;
+};
+
+struct node_parts {
+  std::shared_ptr<storage::event_log> log;
+  // Opens the engine of a shard; called on the shard's own thread, again after a failure (the earlier engine is gone by then).
+  std::function<storage::result<std::unique_ptr<storage::shard_engine>>(uint32_t shard)> open_engine;
+  // Makes the catalogue, not loaded yet; called on the catalogue's own thread.
+  std::function<storage::result<std::unique_ptr<storage::ads_catalogue>>()> open_catalogue;
+  config::metrics* metrics = nullptr; // outlives the node
+  visitor_key key;
+  control wanted;
+  std::function<int64_t()> now_ms;    // wall clock, unix ms; thread-safe
+  std::function<int64_t()> steady_ms; // monotonic; empty: the system's
+  // Why a submission is not valid traffic; stamped with wanted.rules. Empty: everything is valid. Thread-safe.
+  std::function<invalid_reason(const submission&)> invalid_of;
+  // Called once, from any thread, when an actor died: the process must exit rather than limp.
+  std::function<void(const std::string& why)> fatal;
+};
+
+class node {
+public:
+  // Null, with `error` set, when the parts cannot work together. Otherwise opening goes on in the background: see door().ready().
+  static std::unique_ptr<node> start(const node_options& options, node_parts parts, std::string& error);
+  ~node(); // stops with a short deadline when stop was not called
+
+  gateway& door();
+
+  // Refuses what is new, waits for what is in flight, commits and syncs the shards, ends the actors. False when something did not
+  // end by the deadline: the caller must then leave the process without destroying what it gave to the node.
+  bool stop(std::chrono::steady_clock::time_point deadline);
+
+private:
+  struct impl;
+  explicit node(std::unique_ptr<impl> i);
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace adtrack::actors

@@ -1,0 +1,14 @@
+// Answers questions over many ads from a frozen state of a shard, on a thread of its own. Holds no state.
+#pragma once
+
+#include "actors/interfaces.hpp"
+
+namespace adtrack::actors {
+
+struct query_worker_state {
+  static constexpr const char* name = "query_worker";
+};
+
+query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state> self);
+
+} // namespace adtrack::actors

@@ -1,0 +1,325 @@
+#include "actors/shard.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/histogram.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "config/telemetry.hpp"
+
+namespace adtrack::actors {
+
+namespace {
+
+std::chrono::milliseconds ms(uint32_t value) { return std::chrono::milliseconds(value); }
+
+// Metrics of fates are a shard's, over all types: the engine counts them so.
+constexpr std::string_view any_type = "all";
+
+void add(config::metrics& metrics, std::string_view fate, uint64_t now, uint64_t before) {
+  if (now > before) metrics.events(any_type, fate).Increment(static_cast<double>(now - before));
+}
+
+} // namespace
+
+void shard_state::init(pointer self, context_ptr context, uint32_t shard, shard_peers peers) {
+  self_ = self;
+  context_ = std::move(context);
+  shard_ = shard;
+  peers_ = std::move(peers);
+  apply_seconds_ = &context_->metrics().shard_apply();
+  const auto end = context_->log().end(shard_).offset;
+  // The first record of every partition is a control record: see check_control.
+  if (end > 0) context_->status->control_logged(shard_);
+}
+
+void shard_state::open() {
+  if (engine_ || halted_) return;
+  auto opened = context_->parts.open_engine(shard_);
+  if (!opened.ok()) {
+    const auto phase = epoch_ == 0 ? shard_phase::opening : shard_phase::reopening;
+    context_->status->set_phase(shard_, phase, opened.why.message);
+    if (context_->status->set_trouble("store of shard " + std::to_string(shard_), opened.why.message))
+      config::log(config::log_level::error, "shard", "open_failed", opened.why.message, {{"shard", shard_}});
+    self_->delayed_send(self_, ms(context_->options.retry_ms), open_atom_v);
+    return;
+  }
+  engine_ = std::move(*opened);
+  counted_ = engine_->fates();
+  ++epoch_;
+  if (end_at_start_ < 0) end_at_start_ = context_->log().end(shard_).offset;
+  if (engine_->has_control()) context_->status->control_logged(shard_);
+  context_->status->set_trouble("store of shard " + std::to_string(shard_), "");
+  context_->status->set_applied(shard_, engine_->next_offset());
+  context_->status->set_phase(shard_, shard_phase::serving);
+  config::log(config::log_level::info, "shard", "opened", "the shard's store is open",
+              {{"shard", shard_}, {"offset", engine_->next_offset()}, {"log_end", context_->log().end(shard_).offset}});
+  self_->send(peers_.reader, seek_atom_v, shard_, epoch_, engine_->next_offset());
+  check_control();
+  serve_waiters();
+}
+
+void shard_state::engine_failed(const storage::status& why, std::string_view doing) {
+  config::log(config::log_level::error, "shard", "engine_failed", why.message, {{"shard", shard_}, {"doing", doing}});
+  context_->status->set_phase(shard_, shard_phase::reopening, why.message);
+  engine_.reset(); // before it is opened again: the store is locked by it
+  ++epoch_;        // what is on its way to the dropped engine is void
+  self_->delayed_send(self_, ms(context_->options.retry_ms), open_atom_v);
+}
+
+void shard_state::apply(uint64_t epoch, const record_batch& batch) {
+  if (!engine_ || halted_ || epoch != epoch_) return;
+  if (batch.first_offset != engine_->next_offset()) {
+    // Cannot happen with one reader and epochs; starting over is right whatever the cause.
+    config::log(config::log_level::error, "shard", "gap", "a batch does not start where the shard stands; it is read again",
+                {{"shard", shard_}, {"stands_at", engine_->next_offset()}, {"batch_from", batch.first_offset}});
+    self_->send(peers_.reader, seek_atom_v, shard_, ++epoch_, engine_->next_offset());
+    return;
+  }
+  const auto started = steady_clock::now();
+  auto status = engine_->apply(batch);
+  apply_seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - started).count());
+  if (status.code == storage::errc::mismatch) {
+    halted_ = true;
+    context_->status->set_phase(shard_, shard_phase::stopped, status.message);
+    config::log(config::log_level::error, "shard", "halted", status.message, {{"shard", shard_}, {"offset", engine_->next_offset()}});
+    return;
+  }
+  if (!status.ok()) return engine_failed(status, "applying");
+  context_->status->set_applied(shard_, engine_->next_offset());
+  self_->send(peers_.reader, credit_atom_v, shard_, epoch_);
+  count_fates();
+  count_skipped(batch);
+  arm_commit();
+  arm_sync();
+  check_control();
+  serve_waiters();
+}
+
+void shard_state::count_fates() {
+  const auto now = engine_->fates();
+  auto& metrics = context_->metrics();
+  add(metrics, "counted", now.counted, counted_.counted);
+  add(metrics, "duplicate", now.duplicates, counted_.duplicates);
+  add(metrics, "conflict", now.conflicts, counted_.conflicts);
+  counted_ = now;
+}
+
+void shard_state::count_skipped(const record_batch& batch) {
+  for (const auto& skipped : batch.skipped) {
+    context_->metrics().quarantined(skipped.reason).Increment();
+    config::log(config::log_level::warning, "shard", "quarantined", "a record of the log could not be read and is passed over",
+                {{"shard", shard_}, {"offset", skipped.offset}, {"reason", skipped.reason}});
+  }
+}
+
+void shard_state::arm_commit() {
+  if (commit_armed_ || !engine_->dirty()) return;
+  commit_armed_ = true;
+  self_->delayed_send(self_, ms(context_->options.commit_ms), commit_atom_v);
+}
+
+void shard_state::commit() {
+  commit_armed_ = false;
+  if (!engine_) return;
+  if (auto status = engine_->commit(); !status.ok()) engine_failed(status, "committing");
+}
+
+void shard_state::arm_sync() {
+  if (sync_armed_ || engine_->synced_offset() == engine_->next_offset()) return;
+  sync_armed_ = true;
+  self_->delayed_send(self_, ms(context_->options.sync_ms), sync_atom_v);
+}
+
+void shard_state::sync() {
+  sync_armed_ = false;
+  if (!engine_) return;
+  if (auto status = engine_->sync(); !status.ok()) engine_failed(status, "syncing");
+}
+
+// Once, after the start: when the shard stands where the log ended and what is in force is not what is wanted, a control record is
+// appended to the partition. On a fresh log it is the partition's first record, as events are refused until it is there.
+void shard_state::check_control() {
+  if (control_done_ || !engine_ || halted_ || engine_->next_offset() < end_at_start_) return;
+  const bool in_force = engine_->has_control() && engine_->current_control() == context_->parts.wanted;
+  // Once ours is applied we are done even if a later record of another node says something else: two nodes must not fight.
+  const bool ours_applied = control_acked_ && control_offset_ >= 0 && engine_->next_offset() > control_offset_;
+  if (in_force || ours_applied) {
+    control_done_ = true;
+    context_->status->control_logged(shard_);
+    context_->status->caught_up(shard_);
+    return;
+  }
+  if (control_asked_ || control_acked_) return;
+  control_asked_ = true;
+  const auto timeout = ms(context_->options.ingest_timeout_ms);
+  self_->request(peers_.writer, timeout, control_atom_v, shard_, context_->parts.wanted)
+      .then([self = self_](int64_t offset) { self->state.control_appended(offset); },
+            [self = self_](const caf::error&) {
+              // Repeating it is harmless: the newest one counts, and they are equal.
+              auto& state = self->state;
+              config::log(config::log_level::warning, "shard", "control_not_logged", "the control record is not durable yet",
+                          {{"shard", state.shard_}});
+              state.control_asked_ = false;
+              self->delayed_send(self, ms(state.context_->options.retry_ms), control_atom_v);
+            });
+}
+
+void shard_state::control_appended(int64_t offset) {
+  control_acked_ = true;
+  control_offset_ = offset;
+  context_->status->control_logged(shard_);
+  check_control();
+}
+
+int64_t shard_state::needed_offset(const analytics_query& q) const {
+  int64_t needed = 0;
+  for (const auto& p : q.min_positions)
+    if (p.shard == shard_) needed = std::max(needed, p.offset + 1);
+  return needed;
+}
+
+caf::result<shard_answer> shard_state::query(const analytics_query& q) {
+  const auto needed = needed_offset(q);
+  const bool must_wait = needed > (engine_ ? engine_->next_offset() : 0);
+  if (!must_wait && !engine_) return make_error(trouble::down);
+  auto reply = self_->make_response_promise<shard_answer>();
+  if (!must_wait) {
+    answer(q, reply);
+    return reply;
+  }
+  if (waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
+  waiters_.push_back({needed, self_->clock().now() + ms(q.timeout_ms), q, reply});
+  if (!expire_armed_) {
+    expire_armed_ = true;
+    self_->delayed_send(self_, ms(q.timeout_ms), expire_atom_v);
+  }
+  return reply;
+}
+
+void shard_state::serve_waiters() {
+  if (!engine_ || waiters_.empty()) return;
+  const auto applied = engine_->next_offset();
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    if (it->needed > applied) {
+      ++it;
+      continue;
+    }
+    answer(it->query, it->reply);
+    it = waiters_.erase(it);
+  }
+}
+
+void shard_state::expire() {
+  expire_armed_ = false;
+  const auto now = self_->clock().now();
+  auto next = caf::actor_clock::time_point::max();
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    if (it->deadline <= now) {
+      it->reply.deliver(caf::make_error(caf::sec::request_timeout));
+      it = waiters_.erase(it);
+    } else {
+      next = std::min(next, it->deadline);
+      ++it;
+    }
+  }
+  if (waiters_.empty()) return;
+  expire_armed_ = true;
+  self_->delayed_send(self_, next - now, expire_atom_v);
+}
+
+shard_answer shard_state::head_of_answer() {
+  shard_answer head;
+  head.shard = shard_;
+  head.applied = engine_->next_offset();
+  head.lag_ms = lag_.measure(context_->log(), shard_, head.applied, context_->parts.now_ms(),
+                             context_->parts.steady_ms()).ms;
+  head.node = context_->options.node_id;
+  return head;
+}
+
+namespace {
+
+// The view fills what it knows; what is the actor's own is put on top.
+void complete_answer(shard_answer& out, const shard_answer& head, steady_clock::time_point started) {
+  out.shard = head.shard;
+  out.applied = head.applied;
+  out.lag_ms = head.lag_ms;
+  out.node = head.node;
+  out.took_us = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - started).count();
+}
+
+} // namespace
+
+// A view must not outlive its engine's store, and a worker may hold it while the engine is dropped here: so it owns both.
+view_ptr shard_state::view_of(const analytics_query& q) {
+  struct owned_view {
+    std::shared_ptr<storage::shard_engine> engine; // destroyed last
+    view_ptr view;
+  };
+  auto both = std::make_shared<owned_view>(owned_view{engine_, engine_->view(q.ad_ids)});
+  return {both, both->view.get()};
+}
+
+void shard_state::answer(const analytics_query& q, promise reply) {
+  const auto started = steady_clock::now();
+  auto head = head_of_answer();
+  auto view = view_of(q);
+  if (q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads) return answer_wide(std::move(view), q, std::move(head), reply);
+  auto rows = view->answer(q);
+  if (!rows.ok()) {
+    config::log(config::log_level::error, "shard", "query_failed", rows.why.message, {{"shard", shard_}});
+    reply.deliver(make_error(trouble::storage, rows.why.message));
+    return;
+  }
+  complete_answer(*rows, head, started);
+  reply.deliver(std::move(*rows));
+}
+
+void shard_state::answer_wide(view_ptr view, const analytics_query& q, shard_answer head, promise reply) {
+  if (wide_in_flight_ >= context_->options.max_wide_queries || peers_.workers.empty()) {
+    reply.deliver(make_error(trouble::busy));
+    return;
+  }
+  ++wide_in_flight_;
+  const auto started = steady_clock::now();
+  const auto& worker = peers_.workers[next_worker_++ % peers_.workers.size()];
+  self_->request(worker, ms(q.timeout_ms), query_atom_v, std::move(view), q)
+      .then(
+          [self = self_, head, reply, started](shard_answer& rows) mutable {
+            --self->state.wide_in_flight_;
+            complete_answer(rows, head, started);
+            reply.deliver(std::move(rows));
+          },
+          [self = self_, reply](caf::error& why) mutable {
+            --self->state.wide_in_flight_;
+            reply.deliver(std::move(why));
+          });
+}
+
+void shard_state::stop() {
+  if (engine_) {
+    if (auto status = engine_->sync(); !status.ok())
+      config::log(config::log_level::error, "shard", "sync_failed",
+                  status.message + "; what is missing is applied again from the log at the next start", {{"shard", shard_}});
+  }
+  engine_.reset();
+  self_->quit(caf::exit_reason::user_shutdown);
+}
+
+shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context, uint32_t shard_number, shard_peers peers) {
+  self->state.init(self, std::move(context), shard_number, std::move(peers));
+  return {
+      [self](open_atom) { self->state.open(); },
+      [self](apply_atom, uint64_t epoch, const record_batch& batch) { self->state.apply(epoch, batch); },
+      [self](commit_atom) { self->state.commit(); },
+      [self](sync_atom) { self->state.sync(); },
+      [self](control_atom) { self->state.check_control(); },
+      [self](expire_atom) { self->state.expire(); },
+      [self](query_atom, const analytics_query& q) { return self->state.query(q); },
+      [self](stop_atom) { self->state.stop(); },
+  };
+}
+
+} // namespace adtrack::actors

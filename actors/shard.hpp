@@ -1,0 +1,91 @@
+// Owns one shard's engine: applies what the reader sends, commits and syncs by the clock, answers queries, and sees to it that the
+// wanted control record is in force. When the engine fails it is dropped and opened again, and the reader starts over at its offset.
+// Detached: commits and fsyncs block. Never decides what counts: that is the engine's, from the log alone.
+#pragma once
+
+#include <array>
+#include <list>
+
+#include "actors/context.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/lag.hpp"
+
+namespace prometheus {
+class Histogram;
+} // namespace prometheus
+
+namespace adtrack::actors {
+
+struct shard_peers {
+  log_reader_actor reader;
+  log_writer_actor writer;
+  std::vector<query_worker_actor> workers;
+};
+
+// Queries that name up to this many ads are answered by the shard itself; wider ones by a query worker.
+inline constexpr size_t narrow_query_ads = 64;
+
+class shard_state {
+public:
+  static constexpr const char* name = "shard";
+  using pointer = shard_actor::stateful_pointer<shard_state>;
+
+  void init(pointer self, context_ptr context, uint32_t shard, shard_peers peers);
+  void open();
+  void apply(uint64_t epoch, const record_batch& batch);
+  void commit();
+  void sync();
+  void check_control();
+  void expire();
+  caf::result<shard_answer> query(const analytics_query& q);
+  void stop();
+
+private:
+  using promise = caf::typed_response_promise<shard_answer>;
+  struct waiter {
+    int64_t needed = 0; // the engine's next offset must have reached it
+    caf::actor_clock::time_point deadline;
+    analytics_query query;
+    promise reply;
+  };
+
+  void engine_failed(const storage::status& why, std::string_view doing);
+  void arm_commit();
+  void arm_sync();
+  void count_fates();
+  void count_skipped(const record_batch& batch);
+  void serve_waiters();
+  int64_t needed_offset(const analytics_query& q) const;
+  void answer(const analytics_query& q, promise reply);
+  view_ptr view_of(const analytics_query& q);
+  void answer_wide(view_ptr view, const analytics_query& q, shard_answer head, promise reply);
+  shard_answer head_of_answer();
+  void control_appended(int64_t offset);
+
+  pointer self_ = nullptr;
+  context_ptr context_;
+  uint32_t shard_ = 0;
+  shard_peers peers_;
+  std::shared_ptr<storage::shard_engine> engine_; // null while down; views that a worker holds keep it alive
+  uint64_t epoch_ = 0;
+  bool halted_ = false; // for good: it stands before a record that this build does not know
+  bool commit_armed_ = false;
+  bool sync_armed_ = false;
+  storage::fate_counts counted_; // what the metrics have of this engine
+  std::list<waiter> waiters_;
+  bool expire_armed_ = false;
+  size_t wide_in_flight_ = 0;
+  size_t next_worker_ = 0;
+  lag_meter lag_;
+  // The control record: nothing is appended before the shard stands where the log ended at the start.
+  int64_t end_at_start_ = -1;
+  bool control_done_ = false;
+  bool control_asked_ = false;
+  bool control_acked_ = false;
+  int64_t control_offset_ = -1;
+  prometheus::Histogram* apply_seconds_ = nullptr;
+};
+
+shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context, uint32_t shard_number, shard_peers peers);
+
+} // namespace adtrack::actors

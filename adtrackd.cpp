@@ -1,0 +1,260 @@
+// adtrackd: the composition root. Reads the settings, fills each room's own options, wires the rooms, waits for a signal, and stops
+// them in order. Nothing is decided here but who gets what.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "actors/node.hpp"
+#include "config/keys.hpp"
+#include "config/settings.hpp"
+#include "config/telemetry.hpp"
+#include "http/server.hpp"
+#include "storage/background.hpp"
+#include "storage/catalogue.hpp"
+#include "storage/data_dir.hpp"
+#include "storage/rocksdb_log.hpp"
+#include "storage/rocksdb_shard_store.hpp"
+#include "storage/rocksdb_stream.hpp"
+
+namespace {
+
+using namespace adtrack;
+using config::log_level;
+using config::settings;
+using clock = std::chrono::steady_clock;
+
+constexpr int exit_refused = 2;  // settings or data do not allow a start
+constexpr int exit_failed = 1;
+
+int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// One sentence for people on standard error, as a log line; the process ends with `code`.
+int refuse(const std::string& why, int code = exit_refused) {
+  config::log(log_level::error, "adtrackd", "refused", why);
+  return code;
+}
+
+std::string host_name() {
+  char name[256]{};
+  return gethostname(name, sizeof name - 1) == 0 && name[0] ? name : "localhost";
+}
+
+// Connections are descriptors: take all that the system allows.
+void raise_descriptor_limit(uint64_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted)
+    config::log(log_level::warning, "adtrackd", "few_descriptors",
+                "the limit of open files is below what http.max_connections may need; raise it (ulimit -n)",
+                {{"limit", static_cast<int64_t>(limit.rlim_cur)}, {"wanted", static_cast<int64_t>(wanted)}});
+}
+
+http::http_options http_options_of(const settings& s) {
+  http::http_options o;
+  o.host = s.http.host;
+  o.port = s.http.port;
+  o.loops = s.http.loops;
+  o.backlog = static_cast<int>(s.http.backlog);
+  o.max_connections = s.http.max_connections;
+  o.max_head_bytes = s.http.max_head_bytes;
+  o.max_headers = s.http.max_headers;
+  o.max_body_bytes = s.http.max_body_bytes;
+  o.head_timeout_ms = s.http.head_timeout_ms;
+  o.body_timeout_ms = s.http.body_timeout_ms;
+  o.idle_timeout_ms = s.http.idle_timeout_ms;
+  o.write_timeout_ms = s.http.write_timeout_ms;
+  o.reply_timeout_ms = s.http.reply_timeout_ms;
+  o.max_future_skew_secs = s.ingest.max_future_secs;
+  o.query_timeout_ms = s.analytics.timeout_ms;
+  o.query_limit_max = s.analytics.max_limit;
+  return o;
+}
+
+// Fills the tokens of the three doors; "" or a sentence.
+std::string load_all_keys(const settings& s, http::http_options& o) {
+  struct door {
+    const char* setting;
+    const std::string& file;
+    std::vector<std::string>& tokens;
+    const char* when_none;
+  };
+  for (auto& d : {door{"admin.key_file", s.admin.key_file, o.admin_keys, "admin calls are refused"},
+                  door{"ingest.key_file", s.ingest.key_file, o.ingest_keys, "anyone may send events"},
+                  door{"read.key_file", s.read.key_file, o.read_keys, "anyone may read analytics and ads"}}) {
+    if (d.file.empty()) {
+      config::log(log_level::warning, "adtrackd", "no_keys", std::string(d.setting) + " is not set: " + d.when_none, {{"setting", d.setting}});
+      continue;
+    }
+    auto keys = config::load_keys(d.file);
+    if (!keys.error.empty()) return keys.error;
+    d.tokens = std::move(keys.tokens);
+  }
+  return {};
+}
+
+actors::node_options node_options_of(const settings& s) {
+  actors::node_options o;
+  o.node_id = s.node.id.empty() ? host_name() : s.node.id;
+  o.threads = s.scheduler.threads;
+  o.addresses = s.privacy.ip == config::ip_privacy::drop ? actors::address_policy::drop : actors::address_policy::mask;
+  o.max_in_flight_events = s.ingest.max_in_flight_events;
+  o.max_in_flight_bytes = s.ingest.max_in_flight_bytes;
+  o.max_waiting_queries = s.analytics.max_waiting;
+  o.ingest_timeout_ms = s.ingest.timeout_ms;
+  o.log_batch_records = s.log.batch_records;
+  o.reader_batch_records = s.reader.batch_records;
+  o.reader_credit_batches = s.reader.credit_batches;
+  o.commit_ms = s.shards.commit_ms;
+  o.sync_ms = s.shards.sync_ms;
+  o.query_timeout_ms = s.analytics.timeout_ms;
+  o.real_time_lag_ms = s.analytics.real_time_lag_ms;
+  o.clock_max_jump_s = s.clock.max_jump_secs;
+  return o;
+}
+
+control control_of(const settings& s, const visitor_key& key) {
+  control c;
+  c.dedupe_window_s = int64_t{s.dedupe.window_days} * 86'400;
+  c.repeat_click_s = s.traffic.repeat_click_secs;
+  c.second_days = s.buckets.second_days;
+  c.minute_days = s.buckets.minute_days;
+  c.visitor_key_id = key.id();
+  return c;
+}
+
+// What the shards of this node share.
+struct shard_resources {
+  std::shared_ptr<storage::shard_store_budget> budget;
+  std::shared_ptr<storage::background> worker = std::make_shared<storage::background>();
+};
+
+storage::result<std::unique_ptr<storage::shard_engine>> open_shard(const settings& s, const storage::data_dir& dir, const shard_resources& shared,
+                                                                   uint32_t shard) {
+  auto store = storage::open_rocksdb_shard_store({dir.shard_path(shard), shared.budget, nullptr});
+  if (!store.ok()) return store.why;
+  constexpr size_t mib = 1 << 20;
+  storage::shard_options o;
+  o.shard = shard;
+  o.commit_records = s.shards.commit_records;
+  o.cache_bytes = s.shards.cache_mb * mib / s.log.shards;
+  o.dedupe_bytes = s.dedupe.memory_mb * mib / s.log.shards;
+  o.worker = shared.worker;
+  return storage::shard_engine::open(std::move(*store), o);
+}
+
+// Waits for one of the signals that end the process, at most `within`; 0 when none came.
+int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within) {
+  timespec t{within.count() / 1'000, within.count() % 1'000 * 1'000'000};
+  int got = sigtimedwait(&signals, nullptr, &t);
+  return got > 0 ? got : 0;
+}
+
+// Announces readiness once, then waits for the end; -1 when the node never said ready and must not go on.
+void serve(actors::node& node, const http::server& server, const settings& s, const sigset_t& signals) {
+  bool announced = false;
+  for (;;) {
+    if (!announced && node.door().ready().ready) {
+      announced = true;
+      config::log(log_level::info, "adtrackd", "ready", "adtrackd is ready",
+                  {{"address", s.http.host + ":" + std::to_string(server.port())}, {"host", s.http.host}, {"port", server.port()},
+                   {"shards", s.log.shards}, {"version", ADTRACK_VERSION}});
+    }
+    auto wait = announced ? std::chrono::milliseconds(60'000) : std::chrono::milliseconds(10);
+    if (int signal = wait_for_signal(signals, wait)) {
+      config::log(log_level::info, "adtrackd", "stopping", "a signal asks to stop", {{"signal", signal}});
+      return;
+    }
+  }
+}
+
+int run(const settings& s, const sigset_t& signals) {
+  auto http_options = http_options_of(s);
+  if (auto why = load_all_keys(s, http_options); !why.empty()) return refuse(why);
+  auto dir = storage::data_dir::open(s.data.dir);
+  if (!dir.ok()) return refuse(dir.why.message);
+  bool own_key = s.privacy.visitor_key_file.empty();
+  auto key = storage::load_visitor_key(own_key ? (*dir)->visitor_key_path() : s.privacy.visitor_key_file, own_key);
+  if (!key.ok()) return refuse(key.why.message);
+  storage::rocksdb_log_options log_options;
+  log_options.path = (*dir)->log_path();
+  log_options.partitions = s.log.shards;
+  log_options.now_ms = now_ms;
+  auto log = storage::open_rocksdb_log(log_options);
+  if (!log.ok()) return refuse(log.why.message);
+
+  constexpr size_t mib = 1 << 20;
+  shard_resources shared;
+  shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
+  config::metrics metrics;
+  actors::node_parts parts;
+  parts.log = std::shared_ptr<storage::event_log>(std::move(*log));
+  parts.open_engine = [&s, &dir = **dir, &shared](uint32_t shard) { return open_shard(s, dir, shared, shard); };
+  parts.open_catalogue = [&dir = **dir]() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
+    auto stream = storage::open_rocksdb_stream({dir.ads_path(), nullptr, now_ms});
+    if (!stream.ok()) return stream.why;
+    return std::make_unique<storage::ads_catalogue>(std::move(*stream), storage::random_token, now_ms);
+  };
+  parts.metrics = &metrics;
+  parts.key = *key;
+  parts.wanted = control_of(s, *key);
+  parts.now_ms = now_ms;
+  parts.fatal = [](const std::string& why) {
+    config::log(log_level::error, "adtrackd", "fatal", why);
+    _exit(exit_failed); // what was acknowledged is in the log; the shards go on from their last commit
+  };
+
+  std::string error;
+  auto node = actors::node::start(node_options_of(s), std::move(parts), error);
+  if (!node) return refuse(error);
+  http::server server(http_options, node->door(), metrics, now_ms);
+  if (!server.start(error)) return refuse(error);
+  serve(*node, server, s, signals);
+
+  auto deadline = clock::now() + std::chrono::milliseconds(s.shutdown.timeout_ms) * 9 / 10;
+  server.stop_accepting();
+  bool drained = server.drain(std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now()) / 2);
+  if (!drained) config::log(log_level::warning, "adtrackd", "not_drained", "some clients did not take their answers in time");
+  bool ended = node->stop(deadline);
+  server.stop();
+  if (!ended) {
+    config::log(log_level::error, "adtrackd", "not_stopped", "something did not end in time; what was acknowledged is in the log");
+    _exit(exit_failed);
+  }
+  config::log(log_level::info, "adtrackd", "stopped", "adtrackd has stopped");
+  return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  // Before any thread: they all inherit the mask, so that only wait_for_signal sees these.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto start = config::read_settings(argc, argv, environ);
+  switch (start.action) {
+  case config::start_action::print: std::fputs(start.text.c_str(), stdout); return 0;
+  case config::start_action::refuse: std::fputs(start.text.c_str(), stderr); return exit_refused;
+  case config::start_action::run: break;
+  }
+  config::set_log_level(start.values.log.level);
+  raise_descriptor_limit(start.values.http.max_connections + 1'024);
+  try {
+    return run(start.values, signals);
+  } catch (const std::exception& e) {
+    return refuse(std::string("cannot go on: ") + e.what(), exit_failed);
+  }
+}

@@ -1,0 +1,142 @@
+// The metrics half of telemetry.hpp.
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "config/metrics_text.hpp"
+#include "config/process_metrics.hpp"
+#include "config/telemetry.hpp"
+
+namespace adtrack::config {
+
+namespace {
+
+using buckets = prometheus::Histogram::BucketBoundaries;
+
+// From what memory answers in to what a client gives up at.
+const buckets request_seconds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+const buckets work_seconds = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+const buckets batch_records = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 2'000, 5'000, 10'000};
+
+// The metrics of one family by the values of its N labels; makes what is not there yet.
+template <class Metric, size_t N>
+class labelled {
+public:
+  labelled(prometheus::Family<Metric>& family, std::array<const char*, N> names) : family_(family), names_(names) {}
+
+  template <class... Args>
+  Metric& get(const std::array<std::string_view, N>& values, const Args&... args) {
+    std::array<std::string, N> key;
+    std::copy(values.begin(), values.end(), key.begin());
+    const std::lock_guard lock(mutex_);
+    Metric*& found = known_[key];
+    if (found == nullptr) {
+      prometheus::Labels labels;
+      for (size_t i = 0; i < N; ++i) labels.emplace(names_[i], key[i]);
+      found = &family_.Add(labels, args...);
+    }
+    return *found;
+  }
+
+private:
+  prometheus::Family<Metric>& family_;
+  std::array<const char*, N> names_;
+  std::mutex mutex_;
+  std::map<std::array<std::string, N>, Metric*> known_;
+};
+
+} // namespace
+
+struct metrics::impl {
+  prometheus::Registry registry;
+  process_metrics process;
+
+  prometheus::Family<prometheus::Counter>& counters(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  }
+  prometheus::Family<prometheus::Gauge>& gauges(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+  }
+  prometheus::Family<prometheus::Histogram>& histograms(const char* name, const char* help) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  }
+
+  labelled<prometheus::Histogram, 3> http_duration{
+      histograms("http_request_duration_seconds", "Time from a request's last byte to its reply, in seconds, by status class."),
+      {"route", "method", "status"}};
+  labelled<prometheus::Counter, 3> http_requests{counters("http_requests_total", "Requests answered, by status code."),
+                                                 {"route", "method", "status"}};
+  prometheus::Gauge& http_connections = gauges("http_connections", "Open HTTP connections.").Add({});
+  labelled<prometheus::Counter, 2> events{counters("adtrack_events_total", "Events by type and by what became of them."),
+                                          {"type", "fate"}};
+  labelled<prometheus::Counter, 1> events_rejected{counters("adtrack_events_rejected_total", "Events refused, by reason."),
+                                                   {"reason"}};
+  prometheus::Histogram& log_append =
+      histograms("adtrack_log_append_seconds", "Time of one durable write to the log, in seconds.").Add({}, work_seconds);
+  prometheus::Histogram& log_batch =
+      histograms("adtrack_log_batch_records", "Records that shared one durable write to the log.").Add({}, batch_records);
+  prometheus::Gauge& spool_records = gauges("adtrack_spool_records", "Records in the spool, not yet in the log.").Add({});
+  labelled<prometheus::Gauge, 1> shard_lag_records{
+      gauges("adtrack_shard_lag_records", "Log records that a shard has not applied yet."), {"shard"}};
+  labelled<prometheus::Gauge, 1> shard_lag_seconds{
+      gauges("adtrack_shard_lag_seconds", "Age of the oldest log record that a shard has not applied, in seconds; 0 if none."),
+      {"shard"}};
+  prometheus::Histogram& shard_apply =
+      histograms("adtrack_shard_apply_seconds", "Time in which a shard applied one batch, in seconds.").Add({}, work_seconds);
+  prometheus::Histogram& query =
+      histograms("adtrack_query_seconds", "Time of one analytics query, in seconds.").Add({}, work_seconds);
+  labelled<prometheus::Counter, 1> quarantined{
+      counters("adtrack_quarantined_total", "Log records that no rule could read, by reason."), {"reason"}};
+  prometheus::Gauge& in_flight = gauges("adtrack_events_in_flight", "Events accepted and not yet durable.").Add({});
+
+  impl() { gauges("adtrack_build_info", "1, with the version that runs.").Add({{"version", ADTRACK_VERSION}}).Set(1); }
+};
+
+metrics::metrics() : impl_(std::make_unique<impl>()) {}
+metrics::~metrics() = default;
+
+prometheus::Histogram& metrics::http_duration(std::string_view route, std::string_view method, std::string_view status_class) {
+  return impl_->http_duration.get({route, method, status_class}, request_seconds);
+}
+
+prometheus::Counter& metrics::http_requests(std::string_view route, std::string_view method, std::string_view status) {
+  return impl_->http_requests.get({route, method, status});
+}
+
+prometheus::Gauge& metrics::http_connections() { return impl_->http_connections; }
+
+prometheus::Counter& metrics::events(std::string_view type, std::string_view fate) { return impl_->events.get({type, fate}); }
+
+prometheus::Counter& metrics::events_rejected(std::string_view reason) { return impl_->events_rejected.get({reason}); }
+
+prometheus::Histogram& metrics::log_append() { return impl_->log_append; }
+prometheus::Histogram& metrics::log_batch() { return impl_->log_batch; }
+prometheus::Gauge& metrics::spool_records() { return impl_->spool_records; }
+
+prometheus::Gauge& metrics::shard_lag_records(uint32_t shard) { return impl_->shard_lag_records.get({std::to_string(shard)}); }
+prometheus::Gauge& metrics::shard_lag_seconds(uint32_t shard) { return impl_->shard_lag_seconds.get({std::to_string(shard)}); }
+
+prometheus::Histogram& metrics::shard_apply() { return impl_->shard_apply; }
+prometheus::Histogram& metrics::query() { return impl_->query; }
+
+prometheus::Counter& metrics::quarantined(std::string_view reason) { return impl_->quarantined.get({reason}); }
+
+prometheus::Gauge& metrics::in_flight() { return impl_->in_flight; }
+
+prometheus::Registry& metrics::registry() { return impl_->registry; }
+
+std::string metrics::render() const {
+  std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+  std::vector<prometheus::MetricFamily> process = impl_->process.Collect();
+  families.insert(families.end(), std::make_move_iterator(process.begin()), std::make_move_iterator(process.end()));
+  return metrics_text(families);
+}
+
+} // namespace adtrack::config

@@ -1,0 +1,247 @@
+#include "config/settings_table.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+namespace adtrack::config {
+
+namespace {
+
+constexpr uint64_t day_ms = 86'400'000;
+constexpr uint64_t hour_ms = 3'600'000;
+constexpr uint64_t mb_max = 1'048'576; // 1 TiB
+
+template <class E>
+choice_target choice(E* member, std::vector<std::pair<std::string_view, E>> values) {
+  choice_target out;
+  for (const auto& [name, value] : values) out.names.push_back(name);
+  out.set = [member, values](size_t i) { *member = values[i].second; };
+  out.get = [member, values] {
+    const auto it = std::find_if(values.begin(), values.end(), [&](const auto& v) { return v.second == *member; });
+    return static_cast<size_t>(it - values.begin());
+  };
+  return out;
+}
+
+void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
+  rows.push_back({"http.host", &h.host, 1, 0, "address that the listener binds"});
+  rows.push_back({"http.port", &h.port, 0, 65'535, "port of the listener; 0 picks a free one and the ready line says which"});
+  rows.push_back({"http.loops", &h.loops, 1, 64, "event loop threads"});
+  rows.push_back({"http.backlog", &h.backlog, 1, 65'535, "connections that may wait to be accepted"});
+  rows.push_back(
+      {"http.max_connections", &h.max_connections, 1, 1'000'000, "open connections; one more is answered 503 and closed"});
+  rows.push_back(
+      {"http.max_head_bytes", &h.max_head_bytes, 1'024, 1'048'576, "bytes of a request line with its headers; more is 431"});
+  rows.push_back({"http.max_headers", &h.max_headers, 8, 10'000, "headers of a request; more is 431"});
+  rows.push_back({"http.max_body_bytes", &h.max_body_bytes, 1'024, 1'073'741'824, "bytes of a request body; more is 413"});
+  rows.push_back({"http.max_buffered_bytes", &h.max_buffered_bytes, 1'048'576, uint64_t{1} << 40,
+                  "bytes of unfinished requests and unsent replies over all connections; more is 503"});
+  rows.push_back(
+      {"http.max_pipelined", &h.max_pipelined, 1, 10'000, "events that one connection may send ahead of their answers"});
+  rows.push_back(
+      {"http.head_timeout_ms", &h.head_timeout_ms, 10, hour_ms, "ms from a request's first byte to the end of its headers"});
+  rows.push_back(
+      {"http.body_timeout_ms", &h.body_timeout_ms, 10, hour_ms, "ms from the end of the headers to the end of the body"});
+  rows.push_back({"http.idle_timeout_ms", &h.idle_timeout_ms, 10, day_ms, "ms that a connection may stay open between requests"});
+  rows.push_back({"http.write_timeout_ms", &h.write_timeout_ms, 10, hour_ms, "ms that a client may take to read a reply"});
+  rows.push_back(
+      {"http.reply_timeout_ms", &h.reply_timeout_ms, 10, hour_ms, "ms after which a request without an outcome is answered 503"});
+  rows.push_back({"http.trusted_proxies", &h.trusted_proxies, 0, 0,
+                  "addresses or networks whose X-Forwarded-For is believed, with commas: `10.0.0.0/8, ::1`", "none"});
+}
+
+void add_ingest(std::vector<setting_row>& rows, settings& s) {
+  constexpr std::string_view open = "none: open to all, said at start";
+  rows.push_back(
+      {"admin.key_file", &s.admin.key_file, 0, 0, "file with the admin keys, one a line", "none: admin calls are 403"});
+  rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file with the keys that may read, one a line", open});
+  rows.push_back({"ingest.key_file", &s.ingest.key_file, 0, 0, "file with the keys that may send events, one a line", open});
+  rows.push_back({"ingest.max_in_flight_events", &s.ingest.max_in_flight_events, 1, 1'000'000'000,
+                  "events accepted and not yet durable; at the bound the answer is 503"});
+  rows.push_back({"ingest.max_in_flight_bytes", &s.ingest.max_in_flight_bytes, 65'536, uint64_t{1} << 40,
+                  "bytes of those events; at the bound the answer is 503"});
+  rows.push_back({"ingest.timeout_ms", &s.ingest.timeout_ms, 10, hour_ms, "ms that an event may wait for the log; then 503"});
+  rows.push_back({"ingest.max_future_secs", &s.ingest.max_future_secs, 0, 86'400,
+                  "seconds that an event's timestamp may be ahead of the server"});
+}
+
+void add_log(std::vector<setting_row>& rows, settings& s) {
+  rows.push_back(
+      {"data.dir", &s.data.dir, 1, 0, "directory of everything that is remembered; a second process on it is refused"});
+  rows.push_back(
+      {"log.backend", choice(&s.log.backend, {{"embedded", log_backend::embedded}}), 0, 0, "where events are made durable"});
+  rows.push_back(
+      {"log.shards", &s.log.shards, 1, 4'096, "shards; fixed when the log is created, another number later is refused"});
+  rows.push_back({"log.retention_days", &s.log.retention_days, 0, 0,
+                  "days that the log keeps its records; 0 is for ever, and the only choice in this version"});
+  rows.push_back({"log.batch_records", &s.log.batch_records, 1, 1'000'000, "most records that one write to the log takes"});
+  rows.push_back({"log.buffer_mb", &s.log.buffer_mb, 8, mb_max, "MiB of the log's newest records held in memory"});
+  rows.push_back({"log.level",
+                  choice(&s.log.level, {{"trace", log_level::trace},
+                                        {"debug", log_level::debug},
+                                        {"info", log_level::info},
+                                        {"warning", log_level::warning},
+                                        {"error", log_level::error}}),
+                  0, 0, "lowest level of the log lines on standard error"});
+}
+
+void add_counting(std::vector<setting_row>& rows, settings& s) {
+  rows.push_back(
+      {"dedupe.window_days", &s.dedupe.window_days, 1, 365, "days of log time in which a repeated event is a duplicate"});
+  rows.push_back(
+      {"dedupe.memory_mb", &s.dedupe.memory_mb, 16, mb_max, "MiB for the identities' index and filters, all shards together"});
+  rows.push_back({"traffic.repeat_click_secs", &s.traffic.repeat_click_secs, 0, 3'600,
+                  "seconds in which a visitor's next click on an ad is invalid as `repeat`; 0 switches that off"});
+  rows.push_back({"buckets.second_days", &s.buckets.second_days, 1, 36'500,
+                  "days that buckets of a second are kept after their last write"});
+  rows.push_back({"buckets.minute_days", &s.buckets.minute_days, 1, 36'500,
+                  "days that buckets of a minute are kept after their last write"});
+  rows.push_back({"shards.commit_records", &s.shards.commit_records, 1, 10'000'000, "records that a shard commits as one group"});
+  rows.push_back({"shards.commit_ms", &s.shards.commit_ms, 10, 600'000, "ms after which a smaller group is committed"});
+  rows.push_back({"shards.cache_mb", &s.shards.cache_mb, 16, mb_max, "MiB for counter rows in memory, all shards together"});
+  rows.push_back({"shards.block_cache_mb", &s.shards.block_cache_mb, 8, mb_max,
+                  "MiB for the stores' blocks in memory, all shards together"});
+  rows.push_back({"shards.write_buffer_mb", &s.shards.write_buffer_mb, 8, mb_max,
+                  "MiB for what the stores have not yet written to their tables, all shards together"});
+  rows.push_back({"shards.sync_ms", &s.shards.sync_ms, 10, hour_ms, "ms between two syncs of a shard's store"});
+}
+
+void add_running(std::vector<setting_row>& rows, settings& s) {
+  rows.push_back({"reader.batch_records", &s.reader.batch_records, 1, 1'000'000, "records that a shard is handed at once"});
+  rows.push_back({"reader.credit_batches", &s.reader.credit_batches, 1, 64, "such batches on their way to one shard"});
+  rows.push_back({"analytics.timeout_ms", &s.analytics.timeout_ms, 10, hour_ms,
+                  "ms after which an answer goes without the shards that are late"});
+  rows.push_back({"analytics.default_limit", &s.analytics.default_limit, 1, 100'000, "`limit` of a query that names none"});
+  rows.push_back({"analytics.max_limit", &s.analytics.max_limit, 1, 100'000, "highest `limit` of a query"});
+  rows.push_back(
+      {"analytics.real_time_lag_ms", &s.analytics.real_time_lag_ms, 1, hour_ms, "ms of lag under which an answer is real-time"});
+  rows.push_back({"analytics.max_waiting", &s.analytics.max_waiting, 1, 1'000'000,
+                  "queries that may be under way; one more is answered 503"});
+  rows.push_back({"analytics.max_position_waiters", &s.analytics.max_position_waiters, 1, 1'000'000,
+                  "queries of one shard that may wait for their `min_position`"});
+  rows.push_back({"analytics.max_wide", &s.analytics.max_wide, 1, 10'000,
+                  "queries over many ads under way at once; one more is answered 503"});
+  rows.push_back({"analytics.workers", &s.analytics.workers, 1, 64, "threads that answer queries over many ads"});
+  rows.push_back({"privacy.ip", choice(&s.privacy.ip, {{"mask", ip_privacy::mask}, {"drop", ip_privacy::drop}}), 0, 0,
+                  "what the log keeps of an address: IPv4 /24 and IPv6 /48, or nothing"});
+  rows.push_back({"privacy.visitor_key_file", &s.privacy.visitor_key_file, 0, 0, "file with the secret that makes visitor hashes",
+                  "`visitor.key` in `data.dir`, made at the first start"});
+  rows.push_back({"node.id", &s.node.id, 0, 0, "this node's name in answers and logs", "the host name"});
+  rows.push_back({"scheduler.threads", &s.scheduler.threads, 1, 64, "worker threads of the actors"});
+  rows.push_back({"shutdown.timeout_ms", &s.shutdown.timeout_ms, 100, 600'000, "ms that SIGTERM leaves for what is in flight"});
+  rows.push_back({"clock.max_jump_secs", &s.clock.max_jump_secs, 1, 86'400,
+                  "seconds that the wall clock may leave the monotonic clock; beyond, events are answered 503"});
+}
+
+template <class Int>
+std::string assign_number(Int* member, std::string_view text, const setting_row& row) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!digits || error != std::errc() || end != text.data() + text.size() || value < row.min || value > row.max)
+    return (row.min == row.max ? "must be " : "must be an ") + row.allowed();
+  *member = static_cast<Int>(value);
+  return {};
+}
+
+std::string assign_text(std::string* member, std::string_view text, const setting_row& row) {
+  const bool control =
+      std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (control) return "must not hold control characters";
+  if (text.empty() && row.min > 0) return "must not be empty";
+  *member = text;
+  return {};
+}
+
+} // namespace
+
+std::string setting_row::value() const {
+  struct visitor {
+    std::string operator()(const std::string* p) const { return *p; }
+    std::string operator()(const uint16_t* p) const { return std::to_string(*p); }
+    std::string operator()(const uint32_t* p) const { return std::to_string(*p); }
+    std::string operator()(const uint64_t* p) const { return std::to_string(*p); }
+    std::string operator()(const choice_target& c) const { return std::string(c.names[c.get()]); }
+  };
+  return std::visit(visitor{}, target);
+}
+
+std::string setting_row::allowed() const {
+  if (is_number() && min == max) return std::to_string(min);
+  if (is_number()) return "integer from " + std::to_string(min) + " to " + std::to_string(max);
+  const auto* choices = std::get_if<choice_target>(&target);
+  if (choices == nullptr) return min > 0 ? "text, not empty" : "text";
+  if (choices->names.size() == 1) return std::string(choices->names[0]);
+  std::string out = "one of ";
+  for (size_t i = 0; i < choices->names.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += choices->names[i];
+  }
+  return out;
+}
+
+std::string setting_row::variable() const {
+  std::string out = "ADTRACK_";
+  for (const char c : name) out += c == '.' ? '_' : (c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);
+  return out;
+}
+
+std::string setting_row::assign(std::string_view text) const {
+  struct visitor {
+    std::string_view text;
+    const setting_row& row;
+    std::string operator()(std::string* p) const { return assign_text(p, text, row); }
+    std::string operator()(uint16_t* p) const { return assign_number(p, text, row); }
+    std::string operator()(uint32_t* p) const { return assign_number(p, text, row); }
+    std::string operator()(uint64_t* p) const { return assign_number(p, text, row); }
+    std::string operator()(const choice_target& c) const {
+      const auto it = std::find(c.names.begin(), c.names.end(), text);
+      if (it == c.names.end()) {
+        // Announced, so people will try it: say what is the matter rather than that the word is unknown.
+        if (row.name == "log.backend" && text == "kafka") return "must be embedded: Kafka is not in this version";
+        return "must be " + row.allowed();
+      }
+      c.set(static_cast<size_t>(it - c.names.begin()));
+      return {};
+    }
+  };
+  return std::visit(visitor{text, *this}, target);
+}
+
+std::vector<setting_row> settings_table(settings& s) {
+  std::vector<setting_row> rows;
+  add_http(rows, s.http);
+  add_ingest(rows, s);
+  add_log(rows, s);
+  add_counting(rows, s);
+  add_running(rows, s);
+  return rows;
+}
+
+std::vector<std::string> list_of(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    const std::string_view item = text.substr(0, comma);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+    const size_t first = item.find_first_not_of(' ');
+    if (first != std::string_view::npos) out.emplace_back(item.substr(first, item.find_last_not_of(' ') - first + 1));
+  }
+  return out;
+}
+
+std::string check_together(const settings& s) {
+  const auto ordered = [](std::string_view low, uint64_t low_value, std::string_view high, uint64_t high_value) {
+    if (low_value <= high_value) return std::string();
+    return std::string(low) + " is " + std::to_string(low_value) + ": must not be more than " + std::string(high) +
+           ", which is " + std::to_string(high_value);
+  };
+  std::string wrong = ordered("buckets.second_days", s.buckets.second_days, "buckets.minute_days", s.buckets.minute_days);
+  if (wrong.empty())
+    wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
+  return wrong;
+}
+
+} // namespace adtrack::config

@@ -1,0 +1,72 @@
+// Logs and metrics: what operators see. A leaf: every room but model may use it. Thread-safe.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+class Registry;
+} // namespace prometheus
+
+namespace adtrack::config {
+
+enum class log_level : uint8_t { trace, debug, info, warning, error };
+
+struct log_field {
+  std::string_view name;
+  std::variant<std::string_view, int64_t, double, bool> value;
+  // One constructor a kind, so that literals and any integer type convert without a cast.
+  log_field(std::string_view n, const char* v) : name(n), value(std::string_view(v)) {}
+  log_field(std::string_view n, std::string_view v) : name(n), value(v) {}
+  log_field(std::string_view n, const std::string& v) : name(n), value(std::string_view(v)) {}
+  log_field(std::string_view n, bool v) : name(n), value(v) {}
+  log_field(std::string_view n, double v) : name(n), value(v) {}
+  template <class I>
+  requires std::integral<I> log_field(std::string_view n, I v) : name(n), value(static_cast<int64_t>(v)) {}
+};
+
+// One JSON object a line on standard error:
+// {"time":"...Z","level":"info","component":"log","event":"opened","message":"...",...}. `event` is a stable short name that
+// scripts may rely on. Never pass a full address, a key or a token.
+void log(log_level level, std::string_view component, std::string_view event, std::string_view message,
+         std::initializer_list<log_field> fields = {});
+void set_log_level(log_level level);
+log_level current_log_level() noexcept;
+bool parse(std::string_view text, log_level& out) noexcept;
+
+// The process's metrics, by the names of the README. Handles stay valid as long as the object; look them up once, not a request.
+class metrics {
+public:
+  metrics();
+  ~metrics();
+  prometheus::Histogram& http_duration(std::string_view route, std::string_view method, std::string_view status_class);
+  prometheus::Counter& http_requests(std::string_view route, std::string_view method, std::string_view status);
+  prometheus::Gauge& http_connections();
+  prometheus::Counter& events(std::string_view type, std::string_view fate); // accepted, duplicate, conflict, ...
+  prometheus::Counter& events_rejected(std::string_view reason);
+  prometheus::Histogram& log_append(); // seconds
+  prometheus::Histogram& log_batch();  // records
+  prometheus::Gauge& spool_records();
+  prometheus::Gauge& shard_lag_records(uint32_t shard);
+  prometheus::Gauge& shard_lag_seconds(uint32_t shard);
+  prometheus::Histogram& shard_apply(); // seconds a batch
+  prometheus::Histogram& query();       // seconds
+  prometheus::Counter& quarantined(std::string_view reason);
+  prometheus::Gauge& in_flight(); // events between submit and completion
+  prometheus::Registry& registry();
+  std::string render() const; // Prometheus text format 0.0.4
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace adtrack::config

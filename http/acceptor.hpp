@@ -1,0 +1,30 @@
+// Accepts connections on its own thread and hands them on; at the limit says 503 and closes. Never blocks but in poll().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace adtrack::http {
+
+class acceptor {
+public:
+  // `admit` counts a connection and says whether there is room for it; `hand_on` takes its descriptor.
+  acceptor(std::function<bool()> admit, std::function<void(int fd)> hand_on);
+  ~acceptor();
+  bool start(int listener, std::string& error); // the listener stays the caller's
+  void stop();                                  // joins
+
+private:
+  void run();
+  bool accept_some(); // false: out of descriptors or memory
+
+  std::function<bool()> admit_;
+  std::function<void(int)> hand_on_;
+  std::thread thread_;
+  int listener_ = -1;
+  int event_ = -1;
+};
+
+} // namespace adtrack::http

@@ -1,0 +1,28 @@
+// The query string of GET /api/v1/ads/analytics and of the ads list, checked; all findings at once. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "http/options.hpp"
+#include "http/problem.hpp"
+#include "http/query_string.hpp"
+#include "model/analytics.hpp"
+
+namespace adtrack::http {
+
+inline constexpr uint32_t page_max = 1'000'000; // times the largest limit it still fits 32 bits
+inline constexpr size_t query_ads_max = 1'000;
+
+// False with one entry a parameter in `errors`: unknown, repeated though it may not be, or a bad value.
+bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, analytics_query& out,
+                          std::vector<field_error>& errors);
+
+struct page_request {
+  uint32_t page = 1;
+  uint32_t limit = 10; // 1 ... 100
+};
+bool read_ads_page(const std::vector<query_parameter>& parameters, page_request& out, std::vector<field_error>& errors);
+
+} // namespace adtrack::http

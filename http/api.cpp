@@ -1,0 +1,274 @@
+#include "http/api.hpp"
+
+#include "config/telemetry.hpp"
+#include "http/analytics_request.hpp"
+#include "http/json_text.hpp"
+#include "http/render.hpp"
+
+namespace adtrack::http {
+namespace {
+
+constexpr std::string_view json_type = "application/json";
+
+reply json_reply(int status, std::string body) {
+  reply r;
+  r.status = status;
+  r.content_type = json_type;
+  r.body = std::move(body);
+  return r;
+}
+
+reject_reason reason_of(actors::failure why) {
+  switch (why) {
+  case actors::failure::overloaded: return reject_reason::overloaded;
+  case actors::failure::timed_out:
+  case actors::failure::stopping:
+  case actors::failure::position_not_reached: return reject_reason::no_answer;
+  case actors::failure::unknown_ad: return reject_reason::unknown_ad;
+  case actors::failure::not_durable:
+  case actors::failure::clock_jumped:
+  case actors::failure::not_found:
+  case actors::failure::precondition_failed: break;
+  }
+  return reject_reason::not_durable;
+}
+
+} // namespace
+
+bool media_type_is(std::string_view content_type, std::string_view wanted) noexcept {
+  return equals_lower(trim(content_type.substr(0, content_type.find(';'))), wanted);
+}
+
+api::api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics)
+    : options_(options), proxies_(proxies), gateway_(gateway), metrics_(metrics), ingest_keys_(options.ingest_keys), read_keys_(options.read_keys),
+      admin_keys_(options.admin_keys), rejected_(metrics) {}
+
+bool api::ingest(const request& r, submission& out, awaited& later, reply& refused) {
+  auto refuse = [&](reject_reason why, problem_kind kind, std::string_view detail) {
+    rejected_.count(why);
+    refused = make_problem(kind, detail, r.request_id, errors_);
+    return false;
+  };
+  errors_.clear();
+  if (!ingest_keys_.empty() && !ingest_keys_.holds(bearer_token(r.value(header::authorization))))
+    return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
+  auto type = r.value(header::content_type);
+  if (!media_type_is(type, json_type) && !media_type_is(type, "text/plain"))
+    return refuse(reject_reason::content_type, problem_kind::unsupported_media_type, "Send application/json, or text/plain as sendBeacon does.");
+  if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity"))
+    return refuse(reject_reason::content_encoding, problem_kind::unsupported_media_type, "No content encoding is accepted here.");
+
+  event_context context;
+  context.peer = proxies_.client(r.peer, r.bytes, r.head);
+  context.user_agent = r.value(header::user_agent);
+  context.prefetch = r.head.prefetch;
+  context.now_s = r.now_ms / 1000;
+  context.max_future_skew_secs = options_.max_future_skew_secs;
+  auto kind = r.target.where == route::click ? event_type::click : event_type::impression;
+  if (!events_.parse(kind, r.body, context, out, syntax_, errors_)) {
+    if (!syntax_.empty()) return refuse(reject_reason::syntax, problem_kind::malformed, syntax_);
+    return refuse(reject_reason::validation, problem_kind::validation, {});
+  }
+  later.what = awaited::kind::ingest;
+  later.text = out.event_id;
+  return true;
+}
+
+bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  auto where = r.target.where;
+  auto method = r.head.method;
+  if (r.head.asterisk || (where != route::none && method == http_method::options)) {
+    now.status = 204;
+    now.headers.emplace_back("Allow", allowed_methods(where));
+    return false;
+  }
+  if (where == route::none) {
+    now = make_problem(problem_kind::not_found, {}, r.request_id);
+    return false;
+  }
+  if (!allows(where, method)) {
+    now = make_problem(problem_kind::method_not_allowed, {}, r.request_id);
+    now.headers.emplace_back("Allow", allowed_methods(where));
+    return false;
+  }
+  switch (where) {
+  case route::ads: return handle_ads(r, to, now, later);
+  case route::ad: return handle_ad(r, to, now, later);
+  case route::analytics: return handle_analytics(r, to, now, later);
+  case route::metrics:
+    now.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    now.body = metrics_.render();
+    return false;
+  case route::healthz: now = json_reply(200, "{\"status\":\"ok\"}"); return false;
+  case route::readyz: now = ready(r); return false;
+  case route::click:
+  case route::impression:
+  case route::none: break; // ingest() and the checks above have them
+  }
+  now = make_problem(problem_kind::internal, {}, r.request_id);
+  return false;
+}
+
+bool api::handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  analytics_query query;
+  if (!may_read(r, now) || !query_of(r, now)) return false;
+  if (!read_analytics_query(parameters_, options_, query, errors_)) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  later.what = awaited::kind::analytics;
+  later.explain = query.explain;
+  later.has_min_position = !query.min_positions.empty();
+  gateway_.query(to, std::move(query));
+  return true;
+}
+
+bool api::handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  if (r.head.method == http_method::post) return write_ad(r, to, now, later);
+  page_request page;
+  if (!may_read(r, now) || !query_of(r, now)) return false;
+  if (!read_ads_page(parameters_, page, errors_)) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  later.what = awaited::kind::ads_page;
+  later.page = page.page;
+  later.limit = page.limit;
+  gateway_.list_ads(to, page.page, page.limit);
+  return true;
+}
+
+bool api::handle_ad(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  if (r.head.method == http_method::put) return write_ad(r, to, now, later);
+  if (r.head.method == http_method::delete_) {
+    std::string tag;
+    if (!may_administer(r, now) || !read_precondition(r, tag, now)) return false;
+    later.what = awaited::kind::ad_deleted;
+    gateway_.delete_ad(to, r.target.ad_id, std::move(tag));
+    return true;
+  }
+  if (!may_read(r, now)) return false;
+  later.what = awaited::kind::ad;
+  later.text = r.value(header::if_none_match);
+  gateway_.get_ad(to, r.target.ad_id);
+  return true;
+}
+
+// POST creates, PUT replaces.
+bool api::write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  if (!may_administer(r, now)) return false;
+  if (!media_type_is(r.value(header::content_type), json_type)) {
+    now = make_problem(problem_kind::unsupported_media_type, {}, r.request_id);
+    return false;
+  }
+  if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity")) {
+    now = make_problem(problem_kind::unsupported_media_type, "No content encoding is accepted here.", r.request_id);
+    return false;
+  }
+  ad_fields fields;
+  if (!ads_.read(r.body, fields, syntax_, errors_)) {
+    now = make_problem(syntax_.empty() ? problem_kind::validation : problem_kind::malformed, syntax_, r.request_id, errors_);
+    return false;
+  }
+  if (r.head.method == http_method::post) {
+    later.what = awaited::kind::ad_created;
+    gateway_.create_ad(to, std::move(fields));
+    return true;
+  }
+  std::string tag;
+  if (!read_precondition(r, tag, now)) return false;
+  later.what = awaited::kind::ad_updated;
+  gateway_.update_ad(to, r.target.ad_id, std::move(fields), std::move(tag));
+  return true;
+}
+
+bool api::query_of(const request& r, reply& now) {
+  if (parse_query_string(r.head.query.of(r.bytes), parameters_, syntax_)) return true;
+  now = make_problem(problem_kind::malformed, syntax_, r.request_id);
+  return false;
+}
+
+bool api::may_read(const request& r, reply& now) {
+  if (read_keys_.empty() || read_keys_.holds(bearer_token(r.value(header::authorization)))) return true;
+  now = make_problem(problem_kind::unauthorized, {}, r.request_id);
+  return false;
+}
+
+bool api::may_administer(const request& r, reply& now) {
+  if (admin_keys_.empty()) {
+    now = make_problem(problem_kind::forbidden, {}, r.request_id);
+    return false;
+  }
+  if (admin_keys_.holds(bearer_token(r.value(header::authorization)))) return true;
+  now = make_problem(problem_kind::unauthorized, {}, r.request_id);
+  return false;
+}
+
+bool api::read_precondition(const request& r, std::string& tag, reply& now) {
+  if (!r.has(header::if_match)) return true;
+  tag = r.value(header::if_match);
+  if (valid_if_match(tag)) return true;
+  now = make_problem(problem_kind::malformed, "If-Match must be entity tags such as \"17\", or *.", r.request_id);
+  return false;
+}
+
+reply api::ready(const request& r) {
+  auto state = gateway_.ready();
+  if (!state.ready) return make_problem(problem_kind::not_ready, state.reason, r.request_id);
+  std::string body = "{\"status\":\"ready\",\"degraded\":[";
+  for (size_t i = 0; i < state.degraded.size(); ++i) {
+    if (i > 0) body.push_back(',');
+    append_json_string(body, state.degraded[i]);
+  }
+  return json_reply(200, body + "]}");
+}
+
+reply api::render_ad_reply(const ad& value, const awaited& waited) {
+  reply r;
+  auto tag = entity_tag(value);
+  if (waited.what == awaited::kind::ad_deleted) {
+    r.status = 204;
+    return r;
+  }
+  if (waited.what == awaited::kind::ad && !waited.text.empty() && matches_any(waited.text, tag)) {
+    r.status = 304;
+  } else {
+    r = json_reply(waited.what == awaited::kind::ad_created ? 201 : 200, {});
+    render_ad(r.body, value);
+  }
+  r.headers.emplace_back("ETag", std::move(tag));
+  if (waited.what == awaited::kind::ad_created) r.headers.emplace_back("Location", "/api/v1/ads/" + std::to_string(value.id));
+  return r;
+}
+
+reply api::render(const actors::outcome& what, const awaited& waited, std::string_view request_id) {
+  using kind = awaited::kind;
+  if (auto* f = std::get_if<actors::failed>(&what)) {
+    if (waited.what == kind::ingest) rejected_.count(reason_of(f->why));
+    return make_problem(kind_of(f->why, waited.has_min_position), f->detail, request_id);
+  }
+  if (auto* done = std::get_if<actors::ingested>(&what); done && waited.what == kind::ingest) {
+    reply r = json_reply(202, {});
+    render_ingested(r.body, waited.text, *done);
+    return r;
+  }
+  if (auto* answer = std::get_if<actors::analytics_result>(&what); answer && *answer && waited.what == kind::analytics) {
+    reply r = json_reply(200, {});
+    render_analytics(r.body, **answer, waited.explain);
+    r.headers.emplace_back("Cache-Control", "no-cache");
+    return r;
+  }
+  if (auto* page = std::get_if<actors::ads_page>(&what); page && waited.what == kind::ads_page) {
+    reply r = json_reply(200, {});
+    render_ads_page(r.body, *page, waited.page, waited.limit);
+    return r;
+  }
+  if (auto* value = std::get_if<ad>(&what); value && waited.what == kind::ad) return render_ad_reply(*value, waited);
+  bool write = waited.what == kind::ad_created || waited.what == kind::ad_updated || waited.what == kind::ad_deleted;
+  if (auto* written = std::get_if<actors::ad_written>(&what); written && write) return render_ad_reply(written->value, waited);
+  config::log(config::log_level::error, "http", "outcome_mismatch", "an outcome of another kind than its request arrived",
+              {{"request_id", request_id}, {"waited_for", static_cast<int>(waited.what)}, {"outcome", what.index()}});
+  return make_problem(problem_kind::internal, {}, request_id);
+}
+
+} // namespace adtrack::http

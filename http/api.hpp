@@ -1,0 +1,81 @@
+// What each route does: checks a request, asks the gateway, and renders what comes back. One api a loop, used on its thread only.
+// Knows nothing of sockets, connections or time-outs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "actors/gateway.hpp"
+#include "http/ads_request.hpp"
+#include "http/auth.hpp"
+#include "http/client_address.hpp"
+#include "http/event_parser.hpp"
+#include "http/options.hpp"
+#include "http/query_string.hpp"
+#include "http/reject_counters.hpp"
+#include "http/reply.hpp"
+#include "http/request.hpp"
+
+namespace adtrack::config {
+class metrics;
+}
+
+namespace adtrack::http {
+
+// What a deferred request waits for, and what rendering its outcome needs.
+struct awaited {
+  enum class kind : uint8_t { ingest, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted };
+  kind what = kind::ingest;
+  bool explain = false;
+  bool has_min_position = false;
+  uint32_t page = 1;
+  uint32_t limit = 10;
+  std::string text; // ingest: the event_id; ad: If-None-Match
+};
+
+class api {
+public:
+  api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics);
+
+  // True: `out` is to be submitted and `later` says how its outcome is rendered. False: `refused` is the answer.
+  bool ingest(const request& r, submission& out, awaited& later, reply& refused);
+
+  // Everything else. True: deferred, the gateway was asked in the name of `to`. False: `now` is the answer.
+  bool handle(const request& r, const actors::ticket& to, reply& now, awaited& later);
+
+  // The answer to a deferred request.
+  reply render(const actors::outcome& what, const awaited& waited, std::string_view request_id);
+
+private:
+  bool handle_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool query_of(const request& r, reply& now);
+  bool may_read(const request& r, reply& now);
+  bool may_administer(const request& r, reply& now);
+  bool read_precondition(const request& r, std::string& tag, reply& now);
+  reply ready(const request& r);
+  reply render_ad_reply(const ad& value, const awaited& waited);
+
+  const http_options& options_;
+  const proxy_list& proxies_;
+  actors::gateway& gateway_;
+  config::metrics& metrics_;
+  key_ring ingest_keys_;
+  key_ring read_keys_;
+  key_ring admin_keys_;
+  reject_counters rejected_;
+  event_parser events_;
+  ads_reader ads_;
+  std::vector<query_parameter> parameters_; // of the request in work
+  std::vector<field_error> errors_;
+  std::string syntax_;
+};
+
+// "application/json; charset=utf-8" -> does its media type equal `wanted` (lower case)?
+bool media_type_is(std::string_view content_type, std::string_view wanted) noexcept;
+
+} // namespace adtrack::http

@@ -1,0 +1,619 @@
+#include "http/event_loop.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <random>
+
+#include "config/telemetry.hpp"
+
+namespace adtrack::http {
+namespace {
+
+constexpr uint64_t wake_key = ~uint64_t{0};
+constexpr size_t scratch_bytes = 64 * 1024;
+constexpr size_t discard_max = 1 << 20; // of a refused client; then it may not get its answer
+constexpr int rounds_max = 8; // of one connection before others have their turn
+
+int64_t steady_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+uint64_t key_of(const connection& c) { return uint64_t{c.generation} << 32 | c.slot; }
+
+ip_address peer_of(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  ip_address out;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return out;
+  if (storage.ss_family == AF_INET) {
+    out.kind = ip_address::family::v4;
+    std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, 4);
+  } else if (storage.ss_family == AF_INET6) {
+    const auto& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+    bool mapped = IN6_IS_ADDR_V4MAPPED(&address);
+    out.kind = mapped ? ip_address::family::v4 : ip_address::family::v6;
+    std::memcpy(out.bytes.data(), address.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+  }
+  return out;
+}
+
+// A client's request id is echoed into headers and logs, so only harmless characters pass.
+bool sane_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || std::string_view("-_.:/+=@~,").find(c) != std::string_view::npos;
+  });
+}
+
+} // namespace
+
+event_loop::event_loop(uint32_t index, loop_shared& shared)
+    : index_(index), shared_(shared), options_(shared.options), api_(shared.options, shared.proxies, shared.gateway, shared.metrics),
+      meter_(shared.metrics) {
+  limits_.max_head_bytes = options_.max_head_bytes;
+  limits_.max_headers = options_.max_headers;
+  limits_.max_body_bytes = options_.max_body_bytes;
+  buffered_max_ = options_.max_buffered_bytes / std::max<uint32_t>(options_.loops, 1);
+  std::random_device device;
+  id_state_ = uint64_t{device()} << 32 | device();
+  scratch_.resize(scratch_bytes);
+}
+
+event_loop::~event_loop() {
+  stop();
+  if (epoll_ >= 0) ::close(epoll_);
+  if (event_ >= 0) ::close(event_);
+}
+
+bool event_loop::start(std::string& error) {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  event_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  epoll_event e{};
+  e.events = EPOLLIN | EPOLLET;
+  e.data.u64 = wake_key;
+  if (epoll_ < 0 || event_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &e) != 0) {
+    error = std::string("cannot start an event loop: ") + std::strerror(errno);
+    return false;
+  }
+  thread_ = std::thread([this] { run(); });
+  return true;
+}
+
+void event_loop::wake() {
+  uint64_t one = 1;
+  // Cannot fail but by a full counter, which is awake enough.
+  [[maybe_unused]] auto written = ::write(event_, &one, sizeof one);
+}
+
+void event_loop::adopt(int fd) {
+  bool call = false;
+  {
+    std::lock_guard lock(mutex_);
+    adopted_.push_back(fd);
+    call = !std::exchange(woken_, true);
+  }
+  if (call) wake();
+}
+
+void event_loop::complete(std::vector<actors::completion> completions) {
+  bool call = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (completed_.empty())
+      completed_ = std::move(completions);
+    else
+      completed_.insert(completed_.end(), std::make_move_iterator(completions.begin()), std::make_move_iterator(completions.end()));
+    call = !std::exchange(woken_, true);
+  }
+  if (call) wake();
+}
+
+void event_loop::drain() {
+  {
+    std::lock_guard lock(mutex_);
+    drain_asked_ = true;
+    woken_ = true;
+  }
+  wake();
+}
+
+void event_loop::stop() {
+  if (!thread_.joinable()) return;
+  stop_ = true;
+  wake();
+  thread_.join();
+}
+
+void event_loop::run() {
+  std::array<epoll_event, 256> events;
+  while (!stop_) {
+    int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_ms());
+    tick_ms_ = steady_us() / 1000;
+    wall_ms_ = shared_.now_ms();
+    if (wall_ms_ / 1000 != date_s_) date_ = http_date(date_s_ = wall_ms_ / 1000);
+    for (int i = 0; i < count; ++i) handle_event(events[static_cast<size_t>(i)].data.u64, events[static_cast<size_t>(i)].events);
+    take_inbox();
+    go_on();
+    expire();
+    submit_batch();
+  }
+  for (auto& c : slots_)
+    if (c->open()) close(*c);
+  std::lock_guard lock(mutex_);
+  for (int fd : std::exchange(adopted_, {})) {
+    ::close(fd);
+    --shared_.connections;
+    shared_.on_closed();
+  }
+}
+
+int event_loop::wait_ms() {
+  if (!again_.empty()) return 0;
+  int64_t soonest = tick_ms_ + 1'000;
+  for (auto& list : timers_)
+    if (auto* first = list.first()) soonest = std::min(soonest, first->deadline_ms);
+  int64_t now = steady_us() / 1000;
+  return static_cast<int>(std::clamp<int64_t>(soonest - now, 0, 1'000));
+}
+
+void event_loop::handle_event(uint64_t key, uint32_t events) {
+  if (key == wake_key) {
+    uint64_t count = 0;
+    [[maybe_unused]] auto got = ::read(event_, &count, sizeof count);
+    return;
+  }
+  auto* c = find(static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
+  if (c == nullptr) return;
+  if (events & EPOLLERR) return close(*c);
+  if (events & (EPOLLRDHUP | EPOLLHUP)) c->peer_done = true;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) c->readable = true;
+  drive(*c);
+}
+
+void event_loop::take_inbox() {
+  std::vector<int> adopted;
+  std::vector<actors::completion> completed;
+  bool drain_now = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!woken_) return;
+    woken_ = false;
+    adopted.swap(adopted_);
+    completed.swap(completed_);
+    drain_now = drain_asked_ && !draining_;
+  }
+  for (int fd : adopted) open(fd);
+  for (const auto& done : completed) complete_one(done);
+  if (drain_now) begin_drain();
+}
+
+void event_loop::go_on() {
+  auto these = std::exchange(again_, {});
+  for (auto [slot, generation] : these) {
+    auto* c = find(slot, generation);
+    if (c == nullptr) continue;
+    c->queued = false;
+    drive(*c);
+  }
+}
+
+// Idle connections end here; the others when their answer is sent.
+void event_loop::begin_drain() {
+  draining_ = true;
+  for (size_t i = 0; i < slots_.size(); ++i)
+    if (slots_[i]->open()) drive(*slots_[i]);
+}
+
+void event_loop::submit_batch() {
+  if (batch_.empty()) return;
+  std::vector<actors::ticket> tickets;
+  tickets.reserve(batch_.size());
+  for (const auto& item : batch_) tickets.push_back(item.from);
+  if (shared_.gateway.submit(std::exchange(batch_, {}))) return;
+  for (const auto& t : tickets) complete_one({t, actors::failed{actors::failure::overloaded, {}}});
+}
+
+void event_loop::open(int fd) {
+  uint32_t slot = 0;
+  if (free_.empty()) {
+    slot = static_cast<uint32_t>(slots_.size());
+    slots_.push_back(std::make_unique<connection>());
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+  }
+  connection& c = *slots_[slot];
+  uint32_t generation = c.generation + 1;
+  c = connection{};
+  c.fd = fd;
+  c.slot = slot;
+  c.generation = generation;
+  c.peer = peer_of(fd);
+  int yes = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  epoll_event e{};
+  e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  e.data.u64 = key_of(c);
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &e) != 0) {
+    config::log(config::log_level::error, "http", "epoll_add_failed", std::strerror(errno));
+    return close(c);
+  }
+  arm(c);
+}
+
+void event_loop::close(connection& c) {
+  timer_list::remove(c);
+  ::close(c.fd);
+  buffered_ -= c.accounted;
+  uint32_t slot = c.slot;
+  uint32_t generation = c.generation;
+  c = connection{};
+  c.slot = slot;
+  c.generation = generation;
+  free_.push_back(slot);
+  --shared_.connections;
+  shared_.on_closed();
+}
+
+connection* event_loop::find(uint32_t slot, uint32_t generation) {
+  if (slot >= slots_.size()) return nullptr;
+  auto* c = slots_[slot].get();
+  return c->open() && c->generation == generation ? c : nullptr;
+}
+
+// Goes on with a connection as far as it can without waiting. The connection may be closed afterwards.
+void event_loop::drive(connection& c) {
+  if (c.lingering) return discard(c);
+  flush(c);
+  // An expectation that had to wait for earlier answers can be met now.
+  if (c.open() && c.seen == framer::state::need_body && c.frame.head().expect_continue && !c.continued && c.waiting.empty()) c.hungry = false;
+  for (int round = 0; c.open() && c.out.empty() && !c.last_request; ++round) {
+    std::string_view bytes = c.in;
+    bool borrowed = false;
+    if (c.hungry) {
+      if (!c.readable) break;
+      if (round == rounds_max) {
+        queue(c);
+        break;
+      }
+      size_t got = 0;
+      if (!receive(c, got)) return;
+      if (got == 0) break;
+      borrowed = c.in.empty();
+      if (!borrowed) c.in.append(scratch_, 0, got);
+      bytes = borrowed ? std::string_view(scratch_).substr(0, got) : std::string_view(c.in);
+    }
+    size_t used = consume(c, bytes);
+    keep(c, bytes, used, borrowed);
+    flush(c);
+    if (!c.hungry) break; // goes on when an earlier request is answered
+  }
+  if (c.open()) after(c);
+}
+
+// False: the connection is closed. `got` 0: nothing more for now.
+bool event_loop::receive(connection& c, size_t& got) {
+  for (;;) {
+    ssize_t n = ::recv(c.fd, scratch_.data(), scratch_.size(), 0);
+    if (n > 0) {
+      got = static_cast<size_t>(n);
+      // Edge-triggered: a short read emptied the socket, unless the end stands behind it.
+      if (got < scratch_.size() && !c.peer_done) c.readable = false;
+      return true;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    c.readable = false;
+    got = 0;
+    if (n == 0) {
+      c.at_end = true;
+      return true;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+    close(c);
+    return false;
+  }
+}
+
+// Takes requests out of `bytes`; gives the number of bytes that are done with.
+size_t event_loop::consume(connection& c, std::string_view bytes) {
+  size_t used = 0;
+  c.hungry = true;
+  while (used < bytes.size() && !c.last_request) {
+    auto rest = bytes.substr(used);
+    c.seen = c.frame.advance(rest, limits_);
+    switch (c.seen) {
+    case framer::state::need_head: return used;
+    case framer::state::need_body:
+      if (c.frame.head().expect_continue && !c.continued && c.waiting.empty()) {
+        c.continued = true;
+        if (rest.size() == c.frame.head().size) c.out += "HTTP/1.1 100 Continue\r\n\r\n";
+      }
+      return used;
+    case framer::state::bad:
+      refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail);
+      return bytes.size();
+    case framer::state::complete:
+      if (!serve(c, rest)) {
+        c.hungry = false;
+        return used;
+      }
+      used += c.frame.size();
+      c.frame.reset();
+      c.seen = framer::state::need_head;
+      c.continued = false;
+      break;
+    }
+  }
+  return c.last_request ? bytes.size() : used;
+}
+
+void event_loop::keep(connection& c, std::string_view bytes, size_t used, bool borrowed) {
+  if (used == bytes.size())
+    std::string().swap(c.in);
+  else if (borrowed)
+    c.in.assign(bytes.substr(used));
+  else
+    c.in.erase(0, used);
+}
+
+std::string_view event_loop::request_id(std::string_view given) {
+  if (sane_request_id(given)) return given;
+  // splitmix64: unique within this loop's life, unguessable is not needed.
+  uint64_t x = id_state_ += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  x ^= x >> 31;
+  made_id_.resize(15); // fits a small string
+  for (auto& digit : made_id_) {
+    digit = "0123456789abcdef"[x & 15];
+    x >>= 4;
+  }
+  return made_id_;
+}
+
+reply_frame event_loop::frame_of(const unanswered& entry) const { return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_}; }
+
+// Answers or defers one framed request. False: it must wait until earlier ones are answered.
+bool event_loop::serve(connection& c, std::string_view bytes) {
+  const auto& head = c.frame.head();
+  auto target = head.asterisk ? route_match{} : match_route(head.path.of(bytes));
+  bool hot = head.method == http_method::post && (target.where == route::click || target.where == route::impression);
+  if (!c.waiting.empty() && (!hot || c.waiting.size() >= options_.max_pipelined)) return false;
+
+  auto& entry = c.waiting.emplace_back();
+  entry.request_id = request_id(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
+  entry.started_us = steady_us();
+  entry.where = target.where;
+  entry.method = static_cast<uint8_t>(head.method);
+  entry.head_only = head.method == http_method::head;
+  entry.close = !head.keep_alive || (draining_ && bytes.size() == c.frame.size());
+  entry.http_1_0 = head.http_1_0;
+  ++c.framed;
+  c.last_request = entry.close;
+  request r{head, bytes.substr(0, c.frame.size()), c.frame.body(bytes), target, entry.request_id, c.peer, wall_ms_};
+  try {
+    if (hot)
+      serve_ingest(c, r, entry);
+    else
+      serve_other(c, r, entry);
+  } catch (const std::exception& e) {
+    config::log(config::log_level::error, "http", "request_threw", e.what(), {{"request_id", entry.request_id}});
+    answer(c, entry, make_problem(problem_kind::internal, {}, entry.request_id));
+    settle(c);
+  }
+  return true;
+}
+
+void event_loop::serve_ingest(connection& c, const request& r, unanswered& entry) {
+  actors::ingest_item item;
+  reply refused;
+  if (api_.ingest(r, item.what, entry.later, refused)) {
+    item.from = {index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
+    batch_.push_back(std::move(item));
+  } else {
+    answer(c, entry, refused);
+    settle(c);
+  }
+}
+
+void event_loop::serve_other(connection& c, const request& r, unanswered& entry) {
+  actors::ticket to{index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
+  auto frame = frame_of(entry);
+  int status = shared_.library.process(r.head.method, r.head.path.of(r.bytes), frame,
+                                       [&](reply& now) { return !api_.handle(r, to, now, entry.later); }, entry.done);
+  if (status == 0) return; // deferred
+  entry.is_done = true;
+  meter_.record(entry.where, entry.method, status, steady_us() - entry.started_us);
+  settle(c);
+}
+
+void event_loop::answer(connection& c, unanswered& entry, const reply& r) {
+  // The last answer of a draining connection says so.
+  if (draining_ && !entry.close && &entry == &c.waiting.back() && c.in.empty()) entry.close = c.last_request = true;
+  append_reply(entry.done, r, frame_of(entry));
+  entry.is_done = true;
+  int64_t took_us = steady_us() - entry.started_us;
+  meter_.record(entry.where, entry.method, r.status, took_us);
+  if (config::current_log_level() <= config::log_level::debug)
+    config::log(config::log_level::debug, "http", "request", "answered",
+                {{"request_id", entry.request_id}, {"route", pattern(entry.where)}, {"status", r.status}, {"took_us", took_us}});
+}
+
+// Moves what is answered, in order, to the outgoing bytes.
+void event_loop::settle(connection& c) {
+  size_t ready = 0;
+  while (ready < c.waiting.size() && c.waiting[ready].is_done) {
+    if (c.out.empty())
+      c.out.swap(c.waiting[ready].done);
+    else
+      c.out += c.waiting[ready].done;
+    ++ready;
+  }
+  if (ready == 0) return;
+  c.answered += static_cast<uint32_t>(ready);
+  if (ready == c.waiting.size())
+    std::vector<unanswered>().swap(c.waiting);
+  else
+    c.waiting.erase(c.waiting.begin(), c.waiting.begin() + static_cast<ptrdiff_t>(ready));
+}
+
+void event_loop::complete_one(const actors::completion& done) {
+  auto* c = find(done.to.slot, static_cast<uint32_t>(done.to.serial >> 32));
+  if (c == nullptr) return; // the client went away
+  uint32_t place = static_cast<uint32_t>(done.to.serial) - c->answered;
+  if (place >= c->waiting.size() || c->waiting[place].is_done) return; // answered already: it came too late
+  auto& entry = c->waiting[place];
+  answer(*c, entry, api_.render(done.what, entry.later, entry.request_id));
+  settle(*c);
+  // The rest of the round's outcomes may be for this connection too: one send for all of them.
+  queue(*c);
+}
+
+void event_loop::queue(connection& c) {
+  if (c.queued) return;
+  c.queued = true;
+  again_.emplace_back(c.slot, c.generation);
+}
+
+// Answers what cannot be taken and ends the connection once that is read.
+void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail) {
+  auto& entry = c.waiting.emplace_back();
+  entry.request_id = request_id({});
+  entry.started_us = steady_us();
+  entry.close = true;
+  ++c.framed;
+  c.last_request = c.refused = true;
+  answer(c, entry, make_problem(kind, detail, entry.request_id));
+  settle(c);
+}
+
+void event_loop::flush(connection& c) {
+  while (c.sent < c.out.size()) {
+    ssize_t n = ::send(c.fd, c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
+    if (n >= 0) {
+      c.sent += static_cast<size_t>(n);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
+    } else if (errno != EINTR) {
+      return close(c);
+    }
+  }
+  if (c.out.empty()) return;
+  c.sent = 0;
+  std::string().swap(c.out);
+}
+
+// Reads and drops what a refused client still sends, so that closing does not destroy the answer on its way (RFC 9112, 9.6).
+void event_loop::discard(connection& c) {
+  for (int round = 0; c.readable; ++round) {
+    if (round == rounds_max) return queue(c);
+    size_t got = 0;
+    if (!receive(c, got)) return;
+    c.discarded += got;
+    if (c.at_end || c.discarded > discard_max) return close(c);
+  }
+}
+
+// After all that could be done for now: closes, or sets the deadline for what is waited for.
+void event_loop::after(connection& c) {
+  bool quiet = c.out.empty() && c.waiting.empty();
+  if (quiet && c.last_request) {
+    if (!c.refused && !c.readable && c.in.empty()) return close(c);
+    ::shutdown(c.fd, SHUT_WR);
+    c.lingering = true;
+    std::string().swap(c.in);
+    c.frame.reset();
+    arm(c);
+    return discard(c);
+  }
+  if (quiet && c.hungry && (c.at_end || (draining_ && c.in.empty()))) return close(c);
+  account(c);
+  if (c.open()) arm(c);
+}
+
+// Invariant: buffered_ is the sum of what all connections of this loop hold.
+void event_loop::account(connection& c) {
+  size_t holds = c.in.capacity() + c.out.capacity() + c.frame.held_bytes();
+  for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
+  if (holds <= 256) holds = 0; // small strings
+  buffered_ += holds - c.accounted;
+  c.accounted = holds;
+  if (buffered_ <= buffered_max_ || holds < 4'096) return;
+  if (!c.out.empty()) return close(c); // it does not read, and others need the room
+  if (!c.waiting.empty()) return;
+  refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
+  std::string().swap(c.in);
+  queue(c);
+}
+
+void event_loop::arm(connection& c) {
+  auto want = waits_for::request;
+  uint32_t request_number = c.framed;
+  if (c.lingering) {
+    want = waits_for::linger;
+  } else if (!c.out.empty()) {
+    want = waits_for::write;
+  } else if (!c.waiting.empty()) {
+    want = waits_for::reply;
+    request_number = c.answered;
+  } else if (c.seen == framer::state::need_body) {
+    want = waits_for::body;
+  } else if (!c.in.empty()) {
+    want = waits_for::head;
+  }
+  if (c.previous != nullptr && c.armed == want && c.armed_for == request_number) return;
+  // In the order of waits_for.
+  const std::array<uint32_t, waits_for_count> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,  options_.body_timeout_ms,
+                                                          options_.reply_timeout_ms, options_.write_timeout_ms, options_.linger_timeout_ms};
+  timer_list::remove(c);
+  c.armed = want;
+  c.armed_for = request_number;
+  timers_[static_cast<size_t>(want)].append(c, tick_ms_ + std::max<uint32_t>(timeouts[static_cast<size_t>(want)], 1));
+}
+
+void event_loop::expire() {
+  for (auto& list : timers_) {
+    while (auto* first = list.first()) {
+      if (first->deadline_ms > tick_ms_) break;
+      time_out(static_cast<connection&>(*first));
+    }
+  }
+}
+
+// Invariant: takes the connection out of its list, or closes it.
+void event_loop::time_out(connection& c) {
+  switch (c.armed) {
+  case waits_for::request:
+  case waits_for::write:
+  case waits_for::linger: return close(c);
+  case waits_for::head:
+  case waits_for::body:
+    timer_list::remove(c);
+    refuse(c, problem_kind::request_timeout, {});
+    std::string().swap(c.in);
+    return drive(c);
+  case waits_for::reply:
+    timer_list::remove(c);
+    give_up_waiting(c);
+    return drive(c);
+  }
+}
+
+// The outcome of the oldest request did not come; if it still does, it finds nobody.
+void event_loop::give_up_waiting(connection& c) {
+  auto& entry = c.waiting.front();
+  config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time", {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
+  answer(c, entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));
+  settle(c);
+}
+
+} // namespace adtrack::http

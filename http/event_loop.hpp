@@ -1,0 +1,124 @@
+// One thread, one epoll: reads, frames and answers the requests of its connections. Nothing in it blocks. All ingest requests of one
+// round go to the gateway in one submit(); outcomes come back through complete() and are rendered here. Pipelined ingest requests
+// wait for their outcomes together, answers go out in the order of the requests; any other request waits until it is alone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "actors/gateway.hpp"
+#include "http/api.hpp"
+#include "http/connection.hpp"
+#include "http/httplib_bridge.hpp"
+#include "http/options.hpp"
+#include "http/request_meter.hpp"
+
+namespace adtrack::http {
+
+// What all loops share; outlives them.
+struct loop_shared {
+  const http_options& options;
+  const proxy_list& proxies;
+  actors::gateway& gateway;
+  config::metrics& metrics;
+  const std::function<int64_t()>& now_ms;
+  httplib_bridge& library;
+  std::function<void()> on_closed;      // after every closed connection
+  std::atomic<size_t> connections{0};   // counted by the acceptor before adopt()
+};
+
+class event_loop {
+public:
+  event_loop(uint32_t index, loop_shared& shared);
+  ~event_loop();
+
+  bool start(std::string& error);
+  // From any thread:
+  void adopt(int fd);
+  void complete(std::vector<actors::completion> completions);
+  void drain(); // answers what is in flight, closes what is idle, keeps nothing alive
+  void stop();  // joins; closes what is left
+
+private:
+  enum class took : uint8_t { all, stalled };
+
+  void run();
+  void handle_event(uint64_t key, uint32_t events);
+  void take_inbox();
+  void submit_batch();
+  void go_on();
+  void expire();
+  int wait_ms();
+  void begin_drain();
+
+  void open(int fd);
+  void close(connection& c);
+  connection* find(uint32_t slot, uint32_t generation);
+
+  void drive(connection& c);
+  bool receive(connection& c, size_t& got);
+  size_t consume(connection& c, std::string_view bytes);
+  void keep(connection& c, std::string_view bytes, size_t used, bool borrowed);
+  bool serve(connection& c, std::string_view bytes);
+  void serve_ingest(connection& c, const request& r, unanswered& entry);
+  void serve_other(connection& c, const request& r, unanswered& entry);
+  void refuse(connection& c, problem_kind kind, std::string_view detail);
+  void time_out(connection& c);
+  void give_up_waiting(connection& c);
+
+  void complete_one(const actors::completion& done);
+  void answer(connection& c, unanswered& entry, const reply& r);
+  void settle(connection& c);
+  void flush(connection& c);
+  void discard(connection& c);
+  void after(connection& c);
+  void account(connection& c);
+  void arm(connection& c);
+  void queue(connection& c);
+  reply_frame frame_of(const unanswered& entry) const;
+  std::string_view request_id(std::string_view given);
+  void wake();
+
+  const uint32_t index_;
+  loop_shared& shared_;
+  const http_options& options_;
+  frame_limits limits_;
+  api api_;
+  request_meter meter_;
+  std::thread thread_;
+  int epoll_ = -1;
+  int event_ = -1;
+
+  std::mutex mutex_; // guards the next four
+  std::vector<int> adopted_;
+  std::vector<actors::completion> completed_;
+  bool woken_ = false;
+  bool drain_asked_ = false;
+  std::atomic<bool> stop_{false};
+
+  // The rest belongs to the loop's thread.
+  bool draining_ = false;
+  int64_t tick_ms_ = 0; // steady clock of this round
+  int64_t wall_ms_ = 0;
+  int64_t date_s_ = -1; // the second that date_ says
+  std::string date_;
+  size_t buffered_ = 0; // bytes held for connections
+  size_t buffered_max_ = 0;
+  uint64_t id_state_ = 0;
+  std::vector<std::unique_ptr<connection>> slots_;
+  std::vector<uint32_t> free_;
+  timer_list timers_[waits_for_count];
+  std::vector<actors::ingest_item> batch_;
+  std::vector<std::pair<uint32_t, uint32_t>> again_; // slot and generation of those to go on with without a new event
+  std::string scratch_;
+  std::string made_id_;
+};
+
+} // namespace adtrack::http

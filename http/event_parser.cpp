@@ -1,0 +1,137 @@
+#include "http/event_parser.hpp"
+
+#include <algorithm>
+
+#include "http/strict_json.hpp"
+#include "http/utf8.hpp"
+
+namespace adtrack::http {
+namespace {
+
+using simdjson::dom::element;
+
+// Seconds stay below this until the year 5138; what is above is milliseconds of 1973 and later.
+constexpr int64_t looks_like_ms = 100'000'000'000;
+
+struct integer_rule {
+  const char* field;
+  int64_t least;
+  int64_t most;
+  const char* message;
+};
+
+constexpr integer_rule ad_id_rule{"ad_id", 1, static_cast<int64_t>(max_ad_id), "must be an integer from 1 to 9007199254740991"};
+constexpr integer_rule play_rule{"play_time_secs", 0, 86'400, "must be an integer from 0 to 86400"};
+constexpr integer_rule watched_rule{"watched_percent", 0, 100, "must be an integer from 0 to 100"};
+
+bool integer(element value, const integer_rule& rule, int64_t& out, std::vector<field_error>& errors) {
+  int64_t number = 0;
+  if (value.type() == simdjson::dom::element_type::INT64 && value.get(number) == simdjson::SUCCESS && number >= rule.least && number <= rule.most) {
+    out = number;
+    return true;
+  }
+  errors.push_back({rule.field, rule.message});
+  return false;
+}
+
+void event_id(element value, submission& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  bool good = value.get(text) == simdjson::SUCCESS && !text.empty() && text.size() <= event_id_chars_max &&
+              std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
+  if (good)
+    out.event_id = text;
+  else
+    errors.push_back({"event_id", "must be a string of 1 to 128 characters from 0x21 to 0x7E"});
+}
+
+void user_ip(element value, submission& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  if (value.get(text) == simdjson::SUCCESS) out.address = parse_ip_address(text);
+  out.address_given = out.address.kind != ip_address::family::none;
+  if (!out.address_given) errors.push_back({"user_ip", "must be an IPv4 or IPv6 address as a string"});
+}
+
+void agent(element value, submission& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS || text.size() > agent_bytes_max) {
+    errors.push_back({"agent", "must be a string of at most 1024 bytes"});
+  } else if (text.find('\0') != std::string_view::npos) {
+    errors.push_back({"agent", "must not contain a NUL character"});
+  } else {
+    out.agent = text;
+    out.agent_given = true;
+  }
+}
+
+void timestamp(element value, const event_context& context, submission& out, std::vector<field_error>& errors) {
+  int64_t number = 0;
+  if (value.type() != simdjson::dom::element_type::INT64 || value.get(number) != simdjson::SUCCESS || number <= 0) {
+    errors.push_back({"timestamp", "must be an integer, unix seconds, greater than 0"});
+  } else if (number >= looks_like_ms) {
+    errors.push_back({"timestamp", "looks like milliseconds; must be unix seconds"});
+  } else if (number > context.now_s + context.max_future_skew_secs) {
+    errors.push_back({"timestamp", "must be at most " + std::to_string(context.max_future_skew_secs) + " seconds ahead of the server's clock"});
+  } else {
+    out.time_s = number;
+    out.time_given = true;
+  }
+}
+
+void defaults(const event_context& context, bool has_address, bool has_agent, bool has_time, submission& out) {
+  if (!has_address) out.address = context.peer;
+  if (!has_agent) out.agent = sanitise_utf8(context.user_agent, agent_bytes_max);
+  if (!has_time) out.time_s = context.now_s;
+  out.prefetch = context.prefetch;
+}
+
+} // namespace
+
+struct event_parser::impl {
+  strict_json json;
+};
+
+event_parser::event_parser() : impl_(std::make_unique<impl>()) {}
+event_parser::~event_parser() = default;
+
+bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out, std::string& syntax,
+                         std::vector<field_error>& errors) {
+  out = {};
+  out.type = type;
+  syntax.clear();
+  errors.clear();
+  simdjson::dom::object object;
+  if (!impl_->json.parse_object(body, object, syntax)) return false;
+
+  bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false;
+  int64_t number = 0;
+  for (auto field : object) {
+    auto key = field.key;
+    if (key == "event_id") {
+      has_id = true;
+      event_id(field.value, out, errors);
+    } else if (key == "ad_id") {
+      has_ad = true;
+      if (integer(field.value, ad_id_rule, number, errors)) out.ad_id = static_cast<uint64_t>(number);
+    } else if (key == "user_ip") {
+      has_address = true;
+      user_ip(field.value, out, errors);
+    } else if (key == "agent") {
+      has_agent = true;
+      agent(field.value, out, errors);
+    } else if (key == "timestamp") {
+      has_time = true;
+      timestamp(field.value, context, out, errors);
+    } else if (key == "play_time_secs" && type == event_type::click) {
+      if (integer(field.value, play_rule, number, errors)) out.play_time_secs = static_cast<int32_t>(number);
+    } else if (key == "watched_percent" && type == event_type::click) {
+      if (integer(field.value, watched_rule, number, errors)) out.watched_percent = static_cast<int32_t>(number);
+    }
+  }
+  if (!has_id) errors.push_back({"event_id", "is required"});
+  if (!has_ad) errors.push_back({"ad_id", "is required"});
+  if (!errors.empty()) return false;
+  defaults(context, has_address, has_agent, has_time, out);
+  return true;
+}
+
+} // namespace adtrack::http

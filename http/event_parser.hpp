@@ -1,0 +1,41 @@
+// A body that claims to be an event: checked against every rule of the contract, all findings at once. One parser a loop.
+// Never guesses: a value of the wrong type is an error, not a conversion.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/problem.hpp"
+#include "model/event.hpp"
+
+namespace adtrack::http {
+
+inline constexpr size_t agent_bytes_max = 1024;
+inline constexpr size_t event_id_chars_max = 128;
+
+// What the request says besides its body.
+struct event_context {
+  ip_address peer;                // the client as far as it is known
+  std::string_view user_agent;    // the header as sent
+  bool prefetch = false;
+  int64_t now_s = 0;              // the server's clock, unix seconds
+  int64_t max_future_skew_secs = 300;
+};
+
+class event_parser {
+public:
+  event_parser();
+  ~event_parser();
+  // Fills `out`. On false either `syntax` is a sentence about the whole body, or `errors` holds one entry a field.
+  bool parse(event_type type, std::string_view body, const event_context& context, submission& out, std::string& syntax,
+             std::vector<field_error>& errors);
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace adtrack::http

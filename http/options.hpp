@@ -1,0 +1,43 @@
+// What the front door can be told: one struct, filled by the composition root. Plain values, read-only once the server runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace adtrack::http {
+
+struct http_options {
+  std::string host = "0.0.0.0";
+  uint16_t port = 8080; // 0 picks one
+  uint32_t loops = 2;   // event loop threads
+  int backlog = 4096;
+  size_t max_connections = 20'000;
+  size_t max_head_bytes = 16 * 1024; // request line and header lines
+  size_t max_headers = 100;
+  size_t max_body_bytes = 64 * 1024;
+  size_t max_buffered_bytes = 32u << 20; // unfinished requests and unsent replies, over all connections
+  uint32_t max_pipelined = 32;           // ingest requests of one connection that may wait for their outcome
+  uint32_t head_timeout_ms = 5'000;      // absolute, from the first byte: a drip does not extend it
+  uint32_t body_timeout_ms = 10'000;     // absolute, from the end of the head
+  uint32_t idle_timeout_ms = 75'000;
+  uint32_t write_timeout_ms = 10'000;
+  uint32_t reply_timeout_ms = 10'000; // an outcome that does not come: 503
+  uint32_t linger_timeout_ms = 1'000; // how long what a refused client still sends is read and dropped
+
+  int64_t max_future_skew_secs = 300;
+  uint32_t query_timeout_ms = 5'000; // default of `timeout_ms`; at most reply_timeout_ms - 500
+  uint32_t query_limit = 100;        // default of `limit`
+  uint32_t query_limit_max = 1'000;
+
+  // Bearer tokens. No ingest or read token: open. No admin token: admin calls are 403.
+  std::vector<std::string> ingest_keys;
+  std::vector<std::string> read_keys;
+  std::vector<std::string> admin_keys;
+
+  // Addresses or networks ("10.0.0.0/8", "::1") whose X-Forwarded-For is believed.
+  std::vector<std::string> trusted_proxies;
+};
+
+} // namespace adtrack::http

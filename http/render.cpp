@@ -1,0 +1,220 @@
+#include "http/render.hpp"
+
+#include <cmath>
+
+#include "http/json_text.hpp"
+
+namespace adtrack::http {
+namespace {
+
+void field(std::string& out, std::string_view name, uint64_t value) {
+  out += ",\"";
+  out += name;
+  out += "\":";
+  append_uint(out, value);
+}
+
+void average(std::string& out, std::string_view name, uint64_t sum, uint64_t count) {
+  out += ",\"";
+  out += name;
+  out += "\":";
+  append_double(out, count == 0 ? 0.0 : static_cast<double>(sum) / static_cast<double>(count));
+}
+
+void append_invalid(std::string& out, const counters& count) {
+  out += ",\"invalid_clicks\":{";
+  bool first = true;
+  for (size_t i = 1; i < invalid_reason_count; ++i) {
+    auto reason = static_cast<invalid_reason>(i);
+    uint64_t n = count.invalid(event_type::click, reason);
+    if (n == 0) continue;
+    if (!first) out.push_back(',');
+    first = false;
+    append_json_string(out, to_string(reason));
+    out.push_back(':');
+    append_uint(out, n);
+  }
+  out.push_back('}');
+}
+
+void append_row(std::string& out, const analytics_row& row) {
+  const counters& count = row.count;
+  uint64_t clicks = count[metric::valid_clicks];
+  uint64_t impressions = count[metric::valid_impressions];
+  out += "{\"ad_id\":";
+  append_uint(out, row.ad_id);
+  field(out, "click_count", clicks);
+  field(out, "unique_clicks", row.unique_clicks <= 0 ? 0 : static_cast<uint64_t>(std::llround(row.unique_clicks)));
+  average(out, "avg_playback_time", count[metric::play_time_sum], count[metric::play_time_count]);
+  average(out, "avg_watch_percent", count[metric::watched_sum], count[metric::watched_count]);
+  out += ",\"last_updated\":";
+  if (count.last_counted_ms == 0)
+    out += "null";
+  else
+    append_time(out, count.last_counted_ms);
+  field(out, "impressions", impressions);
+  out += ",\"ctr\":";
+  if (impressions == 0)
+    out += "null";
+  else
+    append_double(out, static_cast<double>(clicks) / static_cast<double>(impressions));
+  field(out, "gross_clicks", count.gross(event_type::click));
+  append_invalid(out, count);
+  field(out, "duplicates", count[metric::duplicates]);
+  field(out, "conflicts", count[metric::conflicts]);
+  out += ",\"unique_error\":";
+  if (row.unique_error == 0)
+    out.push_back('0');
+  else
+    append_double(out, row.unique_error);
+  out.push_back('}');
+}
+
+void append_edge(std::string& out, int64_t seconds, int64_t unbounded) {
+  if (seconds == unbounded)
+    out += "null";
+  else
+    append_time_s(out, seconds);
+}
+
+void append_lag(std::string& out, int64_t lag_ms) {
+  if (lag_ms < 0)
+    out += "null";
+  else
+    append_int(out, lag_ms);
+}
+
+// The newest record in the numbers: the position before the next one to apply. A shard without any has none.
+bool newest(const shard_answer& shard, int64_t& offset) {
+  offset = shard.applied - 1;
+  return shard.applied > 0;
+}
+
+void append_explain(std::string& out, const analytics_answer& answer) {
+  out += ",\"positions\":{";
+  bool first = true;
+  int64_t offset = 0;
+  for (const auto& shard : answer.shards) {
+    if (!newest(shard, offset)) continue;
+    if (!first) out.push_back(',');
+    first = false;
+    out.push_back('"');
+    append_uint(out, shard.shard);
+    out += "\":";
+    append_int(out, offset);
+  }
+  out += "},\"explain\":[";
+  first = true;
+  for (const auto& shard : answer.shards) {
+    if (!first) out.push_back(',');
+    first = false;
+    out += "{\"shard\":";
+    append_uint(out, shard.shard);
+    out += ",\"node\":";
+    append_json_string(out, shard.node);
+    out += ",\"position\":";
+    if (newest(shard, offset))
+      append_json_string(out, to_string(position{shard.shard, offset}));
+    else
+      out += "null";
+    out += ",\"lag_ms\":";
+    append_lag(out, shard.lag_ms);
+    out += ",\"took_us\":";
+    append_int(out, shard.took_us);
+    out.push_back('}');
+  }
+  out.push_back(']');
+}
+
+} // namespace
+
+void render_ingested(std::string& out, std::string_view event_id, const actors::ingested& what) {
+  out += "{\"status\":\"accepted\",\"event_id\":";
+  append_json_string(out, event_id);
+  out += ",\"position\":";
+  if (what.spooled || what.offset < 0) {
+    out += "null";
+  } else {
+    out.push_back('"');
+    append_uint(out, what.shard);
+    out.push_back(':');
+    append_int(out, what.offset);
+    out.push_back('"');
+  }
+  out += what.spooled ? ",\"durability\":\"spool\"}" : ",\"durability\":\"log\"}";
+}
+
+void render_analytics(std::string& out, const analytics_answer& answer, bool explain) {
+  out.reserve(out.size() + 320 + answer.rows.size() * 320);
+  out += "{\"data\":[";
+  for (size_t i = 0; i < answer.rows.size(); ++i) {
+    if (i > 0) out.push_back(',');
+    append_row(out, answer.rows[i]);
+  }
+  out += "],\"total\":";
+  append_uint(out, answer.total);
+  out += ",\"generated_at\":";
+  append_time(out, answer.generated_at_ms);
+  out += answer.real_time ? ",\"is_real_time\":true" : ",\"is_real_time\":false";
+  out += ",\"since\":";
+  append_edge(out, answer.window.since_s, time_window::unbounded_since);
+  out += ",\"until\":";
+  append_edge(out, answer.window.until_s, time_window::unbounded_until);
+  out += ",\"resolution\":";
+  append_json_string(out, to_string(answer.finest));
+  out += ",\"lag_ms\":";
+  append_lag(out, answer.lag_ms);
+  out += answer.complete ? ",\"complete\":true" : ",\"complete\":false";
+  out += ",\"shards\":{\"total\":";
+  append_uint(out, answer.shards_total);
+  out += ",\"answered\":";
+  append_uint(out, answer.shards_answered);
+  out.push_back('}');
+  if (explain) append_explain(out, answer);
+  out.push_back('}');
+}
+
+void render_ad(std::string& out, const ad& value) {
+  out += "{\"id\":";
+  append_uint(out, value.id);
+  out += ",\"title\":";
+  append_json_string(out, value.fields.title);
+  out += ",\"description\":";
+  append_json_string(out, value.fields.description);
+  out += ",\"url\":";
+  append_json_string(out, value.fields.url);
+  out += ",\"created_at\":";
+  append_time(out, value.created_ms);
+  out += ",\"updated_at\":";
+  append_time(out, value.updated_ms);
+  out += ",\"advertiser\":";
+  append_json_string(out, value.fields.advertiser);
+  out += ",\"campaign\":";
+  append_json_string(out, value.fields.campaign);
+  out += ",\"metadata\":";
+  out += value.fields.metadata.empty() ? "{}" : value.fields.metadata;
+  out.push_back('}');
+}
+
+void render_ads_page(std::string& out, const actors::ads_page& page, uint32_t number, uint32_t limit) {
+  out += "{\"ads\":[";
+  for (size_t i = 0; i < page.ads.size(); ++i) {
+    if (i > 0) out.push_back(',');
+    render_ad(out, page.ads[i]);
+  }
+  out += "],\"pagination\":{\"page\":";
+  append_uint(out, number);
+  field(out, "limit", limit);
+  field(out, "total", page.total);
+  field(out, "total_pages", limit == 0 ? 0 : (page.total + limit - 1) / limit);
+  out += "}}";
+}
+
+std::string entity_tag(const ad& value) {
+  std::string tag = "\"";
+  append_int(tag, value.version);
+  tag.push_back('"');
+  return tag;
+}
+
+} // namespace adtrack::http

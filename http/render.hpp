@@ -1,0 +1,22 @@
+// Answers as the contract writes them: field names, order and shapes. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "actors/gateway.hpp"
+#include "model/ad.hpp"
+#include "model/analytics.hpp"
+
+namespace adtrack::http {
+
+void render_ingested(std::string& out, std::string_view event_id, const actors::ingested& what);
+void render_analytics(std::string& out, const analytics_answer& answer, bool explain);
+void render_ad(std::string& out, const ad& value);
+void render_ads_page(std::string& out, const actors::ads_page& page, uint32_t number, uint32_t limit);
+
+// A strong entity tag of an ad's version, with its quotes.
+std::string entity_tag(const ad& value);
+
+} // namespace adtrack::http

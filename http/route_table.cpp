@@ -1,0 +1,72 @@
+#include "http/route_table.hpp"
+
+#include <array>
+#include <charconv>
+
+#include "http/query_string.hpp"
+#include "model/event.hpp"
+
+namespace adtrack::http {
+namespace {
+
+constexpr unsigned bit(http_method m) { return 1u << static_cast<unsigned>(m); }
+constexpr unsigned reads = bit(http_method::get) | bit(http_method::head) | bit(http_method::options);
+constexpr unsigned posts = bit(http_method::post) | bit(http_method::options);
+
+struct entry {
+  std::string_view pattern;
+  unsigned methods;
+};
+
+// In the order of `route`.
+constexpr std::array<entry, route_count> entries = {{
+    {"other", reads | posts | bit(http_method::put) | bit(http_method::delete_)},
+    {"/api/v1/ads/click", posts},
+    {"/api/v1/ads/impression", posts},
+    {"/api/v1/ads", reads | posts},
+    {"/api/v1/ads/{id}", reads | bit(http_method::put) | bit(http_method::delete_)},
+    {"/api/v1/ads/analytics", reads},
+    {"/metrics", reads},
+    {"/healthz", reads},
+    {"/readyz", reads},
+}};
+
+constexpr std::string_view ads_prefix = "/api/v1/ads/";
+
+route_match match_plain(std::string_view path) {
+  if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  for (size_t i = 1; i < route_count; ++i)
+    if (entries[i].pattern == path) return {static_cast<route>(i), 0};
+  if (path.substr(0, ads_prefix.size()) != ads_prefix) return {};
+  auto id = path.substr(ads_prefix.size());
+  route_match found{route::ad, 0};
+  auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), found.ad_id);
+  bool good = code == std::errc() && end == id.data() + id.size() && id[0] != '0' && found.ad_id <= max_ad_id;
+  return good ? found : route_match{};
+}
+
+} // namespace
+
+route_match match_route(std::string_view path) {
+  if (path.find('%') == std::string_view::npos) return match_plain(path);
+  std::string decoded;
+  // An encoded slash is not a separator: such a path names nothing here.
+  if (!percent_decode(path, false, decoded) || path.find("%2F") != std::string_view::npos || path.find("%2f") != std::string_view::npos) return {};
+  return match_plain(decoded);
+}
+
+std::string_view pattern(route where) noexcept { return entries[static_cast<size_t>(where)].pattern; }
+
+bool allows(route where, http_method method) noexcept { return entries[static_cast<size_t>(where)].methods & bit(method); }
+
+std::string allowed_methods(route where) {
+  std::string out;
+  for (size_t m = 0; m < http_method_count; ++m) {
+    if (!allows(where, static_cast<http_method>(m))) continue;
+    if (!out.empty()) out += ", ";
+    out += to_string(static_cast<http_method>(m));
+  }
+  return out;
+}
+
+} // namespace adtrack::http

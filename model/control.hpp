@@ -1,0 +1,24 @@
+// Control records: what changes results is itself a record in each partition, so that a replay reaches the same numbers.
+// A record holds the whole set of values; the newest one before an offset is in force there.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace adtrack {
+
+// Highest logic version that this build knows. A shard that meets a higher one stops there and is not ready.
+inline constexpr uint32_t logic_version = 1;
+
+struct control {
+  uint32_t logic = logic_version;
+  int64_t dedupe_window_s = 7 * 86'400; // log time
+  int64_t repeat_click_s = 2;           // event time; 0 switches `repeat` off
+  int64_t second_days = 2;              // of the shard's clock, after a bucket was last written
+  int64_t minute_days = 90;
+  uint32_t rules = 0;         // version of the invalid-traffic rules
+  std::string visitor_key_id; // which secret made the visitor hashes
+  bool operator==(const control&) const = default;
+};
+
+} // namespace adtrack

@@ -1,0 +1,73 @@
+// Numbers as stored forms hold them: unsigned LEB128 and 8 bytes little-endian in values, big-endian in keys, where byte order is
+// number order. Canonical only: a number has one encoding, and any other is malformed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace adtrack {
+
+inline void put_varint(std::string& out, uint64_t value) {
+  char bytes[10];
+  size_t size = 0;
+  while (value >= 0x80) {
+    bytes[size++] = static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  bytes[size++] = static_cast<char>(value);
+  out.append(bytes, size);
+}
+
+// Consumes one number from the front of `in`; false, with `in` and `out` untouched, when it is cut short, over-long or past 64 bits.
+inline bool get_varint(std::string_view& in, uint64_t& out) noexcept {
+  uint64_t value = 0;
+  for (size_t i = 0; i < in.size() && i < 10; ++i) {
+    const auto byte = static_cast<uint8_t>(in[i]);
+    if (i == 9 && byte > 1) return false;
+    value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
+    if (byte & 0x80) continue;
+    if (byte == 0 && i > 0) return false;
+    in.remove_prefix(i + 1);
+    out = value;
+    return true;
+  }
+  return false;
+}
+
+inline void put_fixed64(std::string& out, uint64_t value) {
+  char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+  out.append(bytes, sizeof bytes);
+}
+
+// Consumes 8 bytes from the front of `in`; false, with `in` and `out` untouched, when there are fewer.
+inline bool get_fixed64(std::string_view& in, uint64_t& out) noexcept {
+  if (in.size() < 8) return false;
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value |= static_cast<uint64_t>(static_cast<uint8_t>(in[static_cast<size_t>(i)])) << (8 * i);
+  in.remove_prefix(8);
+  out = value;
+  return true;
+}
+
+// The low `bytes` bytes of `value`, the highest first.
+template <size_t bytes>
+void put_big_endian(std::string& out, uint64_t value) {
+  static_assert(bytes <= 8);
+  char text[bytes];
+  for (size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(value >> (8 * (bytes - 1 - i)));
+  out.append(text, bytes);
+}
+
+// The first `bytes` bytes of `in`, which must be there.
+template <size_t bytes>
+uint64_t read_big_endian(std::string_view in) noexcept {
+  static_assert(bytes <= 8);
+  uint64_t value = 0;
+  for (size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<uint8_t>(in[i]);
+  return value;
+}
+
+} // namespace adtrack

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Runs the benchmarks side by side and prints one table; tests/bench/README.md says how to read it.
+# Installs nginx-light, wrk and Go when they are missing, and builds what is not built. Can be run again.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf 'bench.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo > /dev/null; then
+    sudo "$@"
+  else
+    die "installing packages needs root or sudo: $*"
+  fi
+}
+
+# nginx lives in sbin, which is not on every user's path; a Go that the user installed is taken as it is.
+PATH="$PATH:/usr/sbin:/usr/local/go/bin"
+missing=()
+command -v wrk > /dev/null || missing+=(wrk)
+command -v nginx > /dev/null || missing+=(nginx-light)
+command -v go > /dev/null || missing+=(golang-go)
+command -v python3 > /dev/null || missing+=(python3)
+if [ "${#missing[@]}" -gt 0 ]; then
+  say "installing ${missing[*]}"
+  as_root apt-get update -q
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+
+if [ -z "${ADTRACKD:-}" ]; then
+  cmake --preset release > /dev/null
+  cmake --build --preset release --target adtrackd
+fi
+export ADTRACKD="${ADTRACKD:-$PWD/build/release/adtrackd}"
+[ -x "$ADTRACKD" ] || die "no adtrackd at $ADTRACKD"
+
+mkdir -p build
+(cd tests/bench/go_peer && GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -o ../../../build/go_peer .)
+
+directory="${BENCH_DIR:-$PWD/build/bench-data}"
+mkdir -p "$directory"
+work="$(mktemp -d "$directory/run.XXXXXX")"
+trap 'rm -rf "$work"' EXIT
+
+say "== benchmarks, $(date -u +%Y-%m-%dT%H:%M:%SZ), $(nproc) CPUs, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+say
+python3 tests/bench/front.py --go-peer build/go_peer --dir "$work" --rounds "${BENCH_ROUNDS:-5}" --seconds "${BENCH_SECONDS:-4}" \
+  --connections "${BENCH_CONNECTIONS:-64}"
+say
+python3 tests/bench/query.py --dir "$work" --ads "${BENCH_ADS:-100000}" --rate "${BENCH_RATE:-5000}" --queries "${BENCH_QUERIES:-4000}"
+say
+apply=build/bench/tests/bench/bench_apply
+if [ -x "$apply" ]; then
+  say "shard apply"
+  "$apply"
+else
+  say "shard apply: not built (cmake --preset bench && cmake --build --preset bench)"
+fi

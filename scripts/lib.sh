@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# What the scripts share: speaking, failing with a sentence, and the Debian packages that each purpose needs. Sourced, not run.
+# shellcheck disable=SC2034 # the lists are for those who source this
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export root
+
+say() { printf '== %s\n' "$*"; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# To configure and build everything, the unit tests included.
+packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev libxxhash-dev libre2-dev
+  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev ca-certificates curl)
+# To run what was built.
+packages_run=(libcaf-core0.17 libcaf-io0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 libxxhash0 libre2-9
+  libprometheus-cpp-core1.0 libspdlog1.10 libabsl20220623 tzdata curl)
+# For the end-to-end and the fuzz tests.
+packages_test=("${packages_build[@]}" python3 clang libclang-rt-14-dev llvm)
+# For the checks beyond the tests.
+packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  else
+    command -v sudo >/dev/null || die "packages are missing; run this as root or install sudo"
+    sudo --preserve-env=DEBIAN_FRONTEND "$@"
+  fi
+}
+
+# install_packages NAME...: installs those that are missing; does not touch the network when none is.
+install_packages() {
+  command -v dpkg-query >/dev/null || die "this needs Debian 12: its packages are what adtrack is built from; on another system use the Dockerfile"
+  local package missing=()
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  as_root apt-get update -q || die "apt-get update failed: is there a network, and are the package sources right?"
+  as_root apt-get install -q -y --no-install-recommends "${missing[@]}" || die "these packages could not be installed: ${missing[*]} (adtrack needs Debian 12)"
+}
+
+# build PRESET [TARGET...]: configures and builds in build/PRESET; everything when no target is named.
+build() {
+  local preset=$1
+  shift
+  say "building build/$preset"
+  cmake --preset "$preset" -S "$root" || die "cmake could not configure the preset $preset"
+  cmake --build "$root/build/$preset" -j "$(nproc)" ${1:+--target "$@"} || die "the build of the preset $preset failed"
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Runs the Boost.Test suites that CTest knows of in a build directory, and counts their cases.
+
+Prints a line a suite and what failed in it, and closes with `N passed, N failed, N skipped`. A suite that crashes, hangs or
+leaves no report counts as one failed case, whatever it had passed before. Exit code 1 when a case failed or none ran."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+
+
+def suites_of(build):
+    listed = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True, capture_output=True, text=True)
+    return [(test["name"], test["command"][0]) for test in json.loads(listed.stdout)["tests"] if "command" in test]
+
+
+def tail(text, lines=40):
+    return "\n".join("       " + line for line in text.strip().splitlines()[-lines:])
+
+
+def run(name, executable, seconds_max, report):
+    """Runs one suite; returns (passed, failed, skipped, what to show of it)."""
+    command = [executable, "--color_output=no", "--log_level=error", "--report_level=short", "--report_format=XML",
+               f"--report_sink={report}", "--detect_memory_leaks=0"]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds_max, errors="replace", text=True)
+    except subprocess.TimeoutExpired as late:
+        text = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or ""
+        return 0, 1, 0, f"{tail(text)}\n       it did not end within {seconds_max} s"
+    except OSError as error:
+        return 0, 1, 0, f"       it could not be started: {error}"
+    try:
+        suite = next(xml.parse(report).getroot().iter("TestSuite"))
+    except (OSError, xml.ParseError, StopIteration):
+        return 0, 1, 0, f"{tail(done.stdout)}\n       it ended with {done.returncode} and left no report"
+    count = {key: int(value) for key, value in suite.attrib.items() if key.startswith("test_cases_")}
+    passed = count["test_cases_passed"] + count.get("test_cases_passed_with_warnings", 0)
+    failed = count["test_cases_failed"] + count.get("test_cases_timed_out", 0)
+    skipped = count["test_cases_skipped"]
+    if done.returncode != 0 and failed == 0:  # a sanitizer's finding at exit, or a fixture of the whole module
+        failed = 1
+    return passed, failed, skipped, tail(done.stdout) if failed else ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", help="build directory, such as build/release")
+    parser.add_argument("suites", nargs="*", help="names of suites; all when none is given")
+    parser.add_argument("--seconds-max", type=int, default=900, help="for one suite")
+    arguments = parser.parse_args()
+
+    total = [0, 0, 0]
+    for name, executable in suites_of(arguments.build):
+        if arguments.suites and name not in arguments.suites:
+            continue
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as directory:
+            *counts, details = run(name, executable, arguments.seconds_max, os.path.join(directory, "report.xml"))
+        total = [a + b for a, b in zip(total, counts)]
+        word = "FAIL" if counts[1] else "ok"
+        print(f"{word:4} {name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped [{time.monotonic() - started:.1f} s]", flush=True)
+        if details:
+            print(details, flush=True)
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] or not total[0] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

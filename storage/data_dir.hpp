@@ -1,0 +1,39 @@
+// The data directory: everything that is remembered stands below it. Opened once at the start by the composition root, which holds
+// it until the end; a second process on it is refused. Also the secret that visitor hashes are made with.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "model/visitor_key.hpp"
+#include "storage/status.hpp"
+
+namespace adtrack::storage {
+
+class data_dir {
+public:
+  // Makes the directory when it is missing (mode 0700), takes <path>/LOCK and writes or checks <path>/FORMAT.
+  // errc::locked, errc::mismatch (a later version's, or FORMAT is gone), errc::io.
+  static result<std::unique_ptr<data_dir>> open(const std::string& path);
+  ~data_dir(); // gives the lock back
+  data_dir(const data_dir&) = delete;
+  data_dir& operator=(const data_dir&) = delete;
+
+  const std::string& path() const noexcept { return path_; }
+  std::string log_path() const { return path_ + "/log"; }
+  std::string ads_path() const { return path_ + "/ads"; }
+  std::string shard_path(uint32_t shard) const { return path_ + "/shards/" + std::to_string(shard); }
+  std::string visitor_key_path() const { return path_ + "/visitor.key"; } // unless privacy.visitor_key_file says otherwise
+
+private:
+  data_dir(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  std::string path_;
+  int lock_;
+};
+
+// Reads 32 hex digits (a newline after them is allowed). When the file is missing and `create`, makes one of mode 0600 that survives
+// a power loss from then on; else errc::not_found. errc::corrupt when it holds anything else.
+result<visitor_key> load_visitor_key(const std::string& path, bool create);
+
+} // namespace adtrack::storage

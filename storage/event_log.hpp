@@ -1,0 +1,73 @@
+// The durable, partitioned, ordered record of accepted events: the truth that everything else is a view of.
+// Thread-safe: one thread appends, any number read. Implementations: memory_log, rocksdb_log, later Kafka.
+// Never applies, filters or decides anything.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "storage/status.hpp"
+
+namespace adtrack::storage {
+
+struct log_record {
+  uint32_t partition = 0;
+  std::string value;
+};
+
+struct stored_record {
+  int64_t offset = 0;
+  int64_t time_ms = 0; // unix ms, given by the log
+  std::string value;
+};
+
+enum class append_fate : uint8_t {
+  durable,  // on stable storage
+  spooled,  // durable in this node's spool, not yet in the log
+  refused,  // certainly not in the log
+  unknown,  // may or may not be in the log: the client must retry
+};
+
+struct append_outcome {
+  append_fate fate = append_fate::unknown;
+  int64_t offset = -1; // -1: not known
+};
+
+// Called exactly once an append, with one outcome a record in the order given; from any thread, possibly before append returns.
+using append_done = std::function<void(std::vector<append_outcome>)>;
+
+struct log_end {
+  int64_t offset = 0;          // the next offset that will be given; every durable record is below it
+  int64_t confirmed_ms = 0;    // monotonic ms (steady clock) when this was last known to be true; -1 never
+};
+
+class event_log {
+public:
+  virtual ~event_log() = default;
+  virtual uint32_t partitions() const noexcept = 0;
+
+  // Appends in order within a partition; all records of one call share one fsync (group commit).
+  virtual void append(std::vector<log_record> records, append_done done) = 0;
+
+  // Durable records of `partition` with offset >= from, in order: at most `max_records` and about `max_bytes` of values
+  // (at least one record when there is one). Offsets increase, not necessarily by one. Empty: nothing there yet.
+  // errc::out_of_range when `from` is below begin() or past end().
+  virtual result<std::vector<stored_record>> read(uint32_t partition, int64_t from, size_t max_records, size_t max_bytes) = 0;
+
+  virtual int64_t begin(uint32_t partition) = 0; // first offset kept
+  virtual log_end end(uint32_t partition) = 0;
+
+  // Removes the records below `below` (never past end); begin() becomes `below`.
+  virtual status trim(uint32_t partition, int64_t below) = 0;
+
+  // After a failed write the log is read-only; this tries to bring it back. Cheap when writable() already.
+  virtual status reopen() = 0;
+  virtual bool writable() const noexcept = 0;
+
+  // Registers the one callback that is told, from any thread, that there may be something new to read.
+  virtual void on_appended(std::function<void()> callback) = 0;
+};
+
+} // namespace adtrack::storage

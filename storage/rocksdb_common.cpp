@@ -1,0 +1,134 @@
+#include "storage/rocksdb_common.hpp"
+
+#include <charconv>
+#include <filesystem>
+#include <vector>
+
+#include <rocksdb/env.h>
+#include <rocksdb/listener.h>
+
+namespace adtrack::storage {
+namespace {
+
+constexpr size_t probe_bytes = 64 << 10;
+
+// Marks the database as failed the moment RocksDB knows it, so that nothing is tried on it that may half happen.
+class failure_listener final : public rocksdb::EventListener {
+public:
+  explicit failure_listener(health_flag healthy) : healthy_(std::move(healthy)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status*) override { healthy_->store(false); }
+
+private:
+  health_flag healthy_;
+};
+
+rocksdb::Env* env_or_default(rocksdb::Env* env) { return env != nullptr ? env : rocksdb::Env::Default(); }
+
+// Syncs a directory's entries, so that a file made in it is still there after a power loss.
+rocksdb::Status sync_directory(const std::string& path, rocksdb::Env* env) {
+  std::unique_ptr<rocksdb::Directory> directory;
+  auto s = env->NewDirectory(path, &directory);
+  return s.ok() ? directory->Fsync() : s;
+}
+
+} // namespace
+
+status to_status(const rocksdb::Status& s, std::string_view what) {
+  if (s.ok()) return {};
+  errc code = errc::io;
+  std::string_view advice;
+  if (s.IsCorruption()) {
+    code = errc::corrupt;
+    advice = "; restore it from a backup or a replica";
+  } else if (s.IsNoSpace()) {
+    advice = "; make room on the disk";
+  } else if (s.ToString().find("/LOCK: ") != std::string::npos) {
+    // RocksDB reports a taken lock file as an I/O error that names it.
+    code = errc::locked;
+    advice = "; another process or another part of this one holds it";
+  } else if (s.IsNotFound()) {
+    code = errc::not_found;
+  } else if (s.IsInvalidArgument()) {
+    code = errc::mismatch;
+  }
+  return {code, std::string(what) + ": " + s.ToString() + std::string(advice)};
+}
+
+void put_be64(std::string& out, uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+uint64_t read_be64(const char* at) noexcept {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(at[i]);
+  return value;
+}
+
+bool parse_decimal(std::string_view text, int64_t& out) noexcept {
+  if (text.empty() || text.front() == '-') return false;
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, out);
+  return error == std::errc{} && stop == end;
+}
+
+rocksdb::Options durable_options(rocksdb::Env* env, health_flag healthy) {
+  rocksdb::Options options;
+  options.env = env_or_default(env);
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.paranoid_checks = true;
+  // A batch cut short by a power loss was never acknowledged; anything else that does not decode is a fault to be told.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  // What recovery read may only be in the page cache after a failed fsync: it is written anew, to a synced file.
+  options.avoid_flush_during_recovery = false;
+  options.max_bgerror_resume_count = 0;
+  options.wal_compression = rocksdb::kNoCompression; // loses its tail in 7.8
+  options.recycle_log_file_num = 0;
+  options.compression = rocksdb::kLZ4Compression;
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.keep_log_file_num = 4;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.listeners.push_back(std::make_shared<failure_listener>(std::move(healthy)));
+  return options;
+}
+
+status check_not_headless(const std::string& path, rocksdb::Env* env) {
+  env = env_or_default(env);
+  if (env->FileExists(path + "/CURRENT").ok()) return {};
+  std::vector<std::string> names;
+  if (!env->GetChildren(path, &names).ok()) return {}; // not there yet
+  for (const auto& name : names)
+    if (name.ends_with(".sst") || name.ends_with(".log"))
+      return {errc::corrupt, path + " holds data (" + name + ") but its CURRENT file is gone; restore it from a backup"};
+  return {};
+}
+
+status probe_directory(const std::string& path, rocksdb::Env* env) {
+  env = env_or_default(env);
+  const std::string name = path + "/probe.tmp";
+  std::unique_ptr<rocksdb::WritableFile> file;
+  auto s = env->NewWritableFile(name, &file, rocksdb::EnvOptions());
+  if (s.ok()) s = file->Append(std::string(probe_bytes, 'p'));
+  if (s.ok()) s = file->Sync();
+  if (file) {
+    const auto closed = file->Close();
+    if (s.ok()) s = closed;
+  }
+  const auto removed = env->DeleteFile(name);
+  if (s.ok()) s = removed;
+  return to_status(s, "cannot write to " + path);
+}
+
+status make_directory(const std::string& path, rocksdb::Env* env) {
+  env = env_or_default(env);
+  if (env->FileExists(path).ok()) return {};
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  if (!parent.empty())
+    if (auto made = make_directory(parent, env); !made.ok()) return made;
+  auto s = env->CreateDirIfMissing(path);
+  if (s.ok()) s = sync_directory(parent.empty() ? "." : parent, env);
+  return to_status(s, "cannot create the directory " + path);
+}
+
+} // namespace adtrack::storage

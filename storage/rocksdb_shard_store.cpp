@@ -1,0 +1,232 @@
+#include "storage/rocksdb_shard_store.hpp"
+
+#include <atomic>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/merge_operator.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include "model/visitor_set.hpp"
+#include "storage/rocksdb_common.hpp"
+#include "storage/shard_keys.hpp"
+
+namespace adtrack::storage {
+
+struct shard_store_budget::parts {
+  std::shared_ptr<rocksdb::Cache> cache;
+  std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
+  size_t write_buffer_bytes = 0;
+};
+
+shard_store_budget::shard_store_budget(size_t block_cache_bytes, size_t write_buffer_bytes) : parts_(std::make_unique<parts>()) {
+  parts_->cache = rocksdb::NewLRUCache(block_cache_bytes);
+  parts_->write_buffers = std::make_shared<rocksdb::WriteBufferManager>(write_buffer_bytes);
+  parts_->write_buffer_bytes = write_buffer_bytes;
+}
+shard_store_budget::~shard_store_budget() = default;
+
+namespace {
+
+rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
+std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+
+// Union of visitor sets; canonical, so the order in which RocksDB merges does not show.
+class union_operator final : public rocksdb::AssociativeMergeOperator {
+public:
+  const char* Name() const override { return "adtrack.visitor_union.1"; }
+  bool Merge(const rocksdb::Slice&, const rocksdb::Slice* existing, const rocksdb::Slice& value, std::string* out,
+             rocksdb::Logger*) const override {
+    visitor_set base, more;
+    std::string_view in = view(value);
+    if (!visitor_set::decode(in, more)) return false;
+    if (existing) {
+      in = view(*existing);
+      if (!visitor_set::decode(in, base)) return false;
+    }
+    base.merge(more);
+    out->clear();
+    base.encode(*out);
+    return true;
+  }
+};
+
+struct row_horizons {
+  std::atomic<int64_t> seconds_ms{0}, minutes_ms{0};
+};
+
+// Frees what has expired, whenever RocksDB rewrites it anyway. Readers treat expired rows as gone already, so it changes no answer.
+class expiry_filter final : public rocksdb::CompactionFilter {
+public:
+  explicit expiry_filter(const row_horizons& horizons) : horizons_(horizons) {}
+  const char* Name() const override { return "adtrack.expiry.1"; }
+  Decision FilterV2(int, const rocksdb::Slice& key, ValueType type, const rocksdb::Slice& value, std::string* changed,
+                    std::string*) const override {
+    bucket_key k;
+    if (type != ValueType::kValue || key.empty() || key[0] != 'b' || !keys::parse_bucket(view(key), k) || k.level != bucket_level::minute)
+      return Decision::kKeep;
+    std::string_view in = view(value);
+    bucket_row row;
+    if (!decode(in, row)) return Decision::kKeep; // whoever reads it will say so
+    if (row.written_ms < horizons_.minutes_ms) return Decision::kRemove;
+    if (row.seconds_gone || row.written_ms >= horizons_.seconds_ms || in.empty() || in[0] != 0) return Decision::kKeep;
+    in.remove_prefix(1);
+    if (!visitor_set::decode(in, row.clickers)) return Decision::kKeep;
+    row.drop_seconds();
+    changed->clear();
+    encode(row, *changed);
+    changed->push_back(0);
+    row.clickers.encode(*changed);
+    return Decision::kChangeValue;
+  }
+
+private:
+  const row_horizons& horizons_;
+};
+
+class rocksdb_batch final : public store_batch {
+public:
+  void put(std::string_view key, std::string_view value) override { note(batch.Put(slice(key), slice(value))); }
+  void merge(std::string_view key, std::string_view visitors) override { note(batch.Merge(slice(key), slice(visitors))); }
+  void erase(std::string_view key) override { note(batch.Delete(slice(key))); }
+  void erase_range(std::string_view from, std::string_view to) override { note(batch.DeleteRange(slice(from), slice(to))); }
+  size_t bytes() const noexcept override { return batch.Count() ? batch.GetDataSize() : 0; }
+
+  rocksdb::WriteBatch batch;
+  rocksdb::Status failed; // the first error while filling
+
+private:
+  void note(const rocksdb::Status& s) {
+    if (!s.ok() && failed.ok()) failed = s;
+  }
+};
+
+// Reads through the database as it is, or through a snapshot of it.
+class reader_base {
+public:
+  reader_base(rocksdb::DB& db, const rocksdb::Snapshot* at, std::string name) : db_(db), name_(std::move(name)) { options_.snapshot = at; }
+
+  result<std::string> get(std::string_view key) const {
+    rocksdb::PinnableSlice value;
+    auto s = db_.Get(options_, db_.DefaultColumnFamily(), slice(key), &value);
+    if (s.IsNotFound()) return status{errc::not_found, {}};
+    if (!s.ok()) return to_status(s, "cannot read the shard store at " + name_);
+    return value.ToString();
+  }
+
+  status scan(std::string_view from, std::string_view to, const std::function<bool(std::string_view, std::string_view)>& visit) const {
+    auto options = options_;
+    rocksdb::Slice upper = slice(to);
+    options.iterate_upper_bound = &upper;
+    std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options));
+    for (it->Seek(slice(from)); it->Valid(); it->Next())
+      if (!visit(view(it->key()), view(it->value()))) break;
+    return to_status(it->status(), "cannot scan the shard store at " + name_);
+  }
+
+private:
+  rocksdb::DB& db_;
+  std::string name_;
+  rocksdb::ReadOptions options_;
+};
+
+class rocksdb_snapshot final : public store_reader {
+public:
+  rocksdb_snapshot(std::shared_ptr<rocksdb::DB> db, const std::string& name) : db_(std::move(db)), at_(db_->GetSnapshot()), reader_(*db_, at_, name) {}
+  ~rocksdb_snapshot() override { db_->ReleaseSnapshot(at_); }
+  rocksdb_snapshot(const rocksdb_snapshot&) = delete;
+  rocksdb_snapshot& operator=(const rocksdb_snapshot&) = delete;
+  result<std::string> get(std::string_view key) const override { return reader_.get(key); }
+  status scan(std::string_view from, std::string_view to,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return reader_.scan(from, to, visit);
+  }
+
+private:
+  std::shared_ptr<rocksdb::DB> db_;
+  const rocksdb::Snapshot* at_;
+  reader_base reader_;
+};
+
+class rocksdb_store final : public shard_store {
+public:
+  explicit rocksdb_store(const rocksdb_shard_store_options& options)
+      : path_(options.path), budget_(options.budget), horizons_(std::make_shared<row_horizons>()), filter_(std::make_shared<expiry_filter>(*horizons_)) {}
+
+  status open(rocksdb::Env* env) {
+    const auto& budget = budget_->get();
+    auto options = durable_options(env, healthy_);
+    options.write_buffer_manager = budget.write_buffers;
+    options.write_buffer_size = std::max<size_t>(4 << 20, std::min<size_t>(64 << 20, budget.write_buffer_bytes / 2));
+    options.merge_operator = std::make_shared<union_operator>();
+    options.compaction_filter = filter_.get();
+    options.compression = rocksdb::kLZ4Compression;
+    options.max_open_files = 256; // a node has many shards
+    options.level_compaction_dynamic_level_bytes = true;
+    options.bytes_per_sync = 1 << 20;
+    options.wal_bytes_per_sync = 1 << 20;
+    options.keep_log_file_num = 2;
+    options.max_log_file_size = 1 << 20;
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = budget.cache;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    table.cache_index_and_filter_blocks = true;
+    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    table.format_version = 5;
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    if (auto why = make_directory(path_, env); !why.ok()) return why;
+    if (auto why = check_not_headless(path_, env); !why.ok()) return why;
+    rocksdb::DB* db = nullptr;
+    auto s = rocksdb::DB::Open(options, path_, &db);
+    if (!s.ok()) return to_status(s, "cannot open the shard store at " + path_);
+    // A snapshot may keep the database open after the store has gone: the filter goes with the database.
+    db_ = std::shared_ptr<rocksdb::DB>(db, [filter = filter_, horizons = horizons_](rocksdb::DB* p) { delete p; });
+    reader_ = std::make_unique<reader_base>(*db_, nullptr, path_);
+    return status::success();
+  }
+
+  std::unique_ptr<store_batch> new_batch() override { return std::make_unique<rocksdb_batch>(); }
+
+  status write(store_batch& batch, bool log) override {
+    auto& b = static_cast<rocksdb_batch&>(batch);
+    rocksdb::WriteOptions options;
+    options.disableWAL = !log;
+    auto s = b.failed.ok() ? db_->Write(options, &b.batch) : b.failed;
+    return to_status(s, "cannot write the shard store at " + path_);
+  }
+  status sync() override { return to_status(db_->SyncWAL(), "cannot sync the shard store at " + path_); }
+  status flush() override { return to_status(db_->Flush({}), "cannot flush the shard store at " + path_); }
+
+  void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) override {
+    horizons_->seconds_ms = seconds_ms;
+    horizons_->minutes_ms = minutes_ms;
+  }
+  result<std::string> get(std::string_view key) const override { return reader_->get(key); }
+  status scan(std::string_view from, std::string_view to,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return reader_->scan(from, to, visit);
+  }
+  std::shared_ptr<const store_reader> snapshot() override { return std::make_shared<rocksdb_snapshot>(db_, path_); }
+
+private:
+  std::string path_;
+  std::shared_ptr<shard_store_budget> budget_;
+  std::shared_ptr<row_horizons> horizons_;
+  std::shared_ptr<expiry_filter> filter_;
+  health_flag healthy_ = std::make_shared<std::atomic<bool>>(true);
+  std::shared_ptr<rocksdb::DB> db_;
+  std::unique_ptr<reader_base> reader_;
+};
+
+} // namespace
+
+result<std::unique_ptr<shard_store>> open_rocksdb_shard_store(const rocksdb_shard_store_options& options) {
+  auto store = std::make_unique<rocksdb_store>(options);
+  if (auto why = store->open(options.env); !why.ok()) return why;
+  return std::unique_ptr<shard_store>(std::move(store));
+}
+
+} // namespace adtrack::storage

@@ -1,0 +1,308 @@
+#include "storage/shard_engine.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "model/varint.hpp"
+#include "storage/shard_identities.hpp"
+#include "storage/shard_keys.hpp"
+#include "storage/shard_query.hpp"
+#include "storage/shard_rows.hpp"
+
+namespace adtrack::storage {
+
+namespace {
+
+constexpr uint64_t format_version = 1;
+constexpr int64_t hour_ms = 3'600'000;
+constexpr int64_t day_ms = 24 * hour_ms;
+constexpr int64_t digest_stride = 65'536;
+constexpr size_t digests_kept = 256;
+constexpr size_t look_ahead = 12; // records whose memory is brought near before they are decided
+
+// What a record became, as the chain hash sees it. Never renumber.
+enum class fate : uint8_t { counted = 1, duplicate = 2, conflict = 3, control = 4, skipped = 5 };
+
+// What is committed with every group, beside rows and identities.
+struct engine_state {
+  int64_t next_offset = 0;
+  int64_t clock_ms = 0; // H
+  int64_t dedupe_horizon_h = 0;
+  bucket_horizons buckets;
+  uint64_t chain = 0;
+  uint64_t state_sum = 0;
+  uint64_t last_hash = 0; // of the last record, for fork detection
+  uint64_t next_run = 1;
+  bool has_control = false;
+  control current;
+};
+
+std::string encode_control(const control& c) {
+  std::string out;
+  for (uint64_t v : {uint64_t{c.logic}, static_cast<uint64_t>(c.dedupe_window_s), static_cast<uint64_t>(c.repeat_click_s),
+                     static_cast<uint64_t>(c.second_days), static_cast<uint64_t>(c.minute_days), uint64_t{c.rules},
+                     static_cast<uint64_t>(c.visitor_key_id.size())})
+    put_varint(out, v);
+  return out += c.visitor_key_id;
+}
+
+bool decode_control(std::string_view& in, control& c) {
+  uint64_t v[7];
+  for (auto& x : v)
+    if (!get_varint(in, x)) return false;
+  if (in.size() < v[6]) return false;
+  c.logic = static_cast<uint32_t>(v[0]);
+  c.dedupe_window_s = static_cast<int64_t>(v[1]);
+  c.repeat_click_s = static_cast<int64_t>(v[2]);
+  c.second_days = static_cast<int64_t>(v[3]);
+  c.minute_days = static_cast<int64_t>(v[4]);
+  c.rules = static_cast<uint32_t>(v[5]);
+  c.visitor_key_id = in.substr(0, v[6]);
+  in.remove_prefix(v[6]);
+  return true;
+}
+
+std::string encode(const engine_state& s) {
+  std::string out;
+  put_varint(out, format_version);
+  for (uint64_t v : {static_cast<uint64_t>(s.next_offset), static_cast<uint64_t>(s.clock_ms), static_cast<uint64_t>(s.dedupe_horizon_h),
+                     static_cast<uint64_t>(s.buckets.seconds_ms), static_cast<uint64_t>(s.buckets.minutes_ms), s.chain, s.state_sum, s.last_hash,
+                     s.next_run, uint64_t{s.has_control}})
+    put_fixed64(out, v);
+  return out += encode_control(s.current);
+}
+
+bool decode(std::string_view in, engine_state& s) {
+  uint64_t version = 0, v[10];
+  if (!get_varint(in, version) || version != format_version) return false;
+  for (auto& x : v)
+    if (!get_fixed64(in, x)) return false;
+  s.next_offset = static_cast<int64_t>(v[0]);
+  s.clock_ms = static_cast<int64_t>(v[1]);
+  s.dedupe_horizon_h = static_cast<int64_t>(v[2]);
+  s.buckets = {static_cast<int64_t>(v[3]), static_cast<int64_t>(v[4])};
+  s.chain = v[5];
+  s.state_sum = v[6];
+  s.last_hash = v[7];
+  s.next_run = v[8];
+  s.has_control = v[9] != 0;
+  return decode_control(in, s.current) && in.empty();
+}
+
+std::string hex(uint64_t v) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string out(16, '0');
+  for (size_t i = 0; i < 16; ++i) out[i] = digits[v >> (60 - 4 * i) & 15];
+  return out;
+}
+
+class engine final : public shard_engine {
+public:
+  engine(std::unique_ptr<shard_store> store, const shard_options& options)
+      : options_(options), store_(std::move(store)), rows_(*store_, options.cache_bytes),
+        identities_(*store_, options.dedupe_bytes, options.worker) {}
+
+  status load();
+  status apply(const record_batch& batch) override;
+  status commit() override;
+  status sync() override;
+  int64_t next_offset() const noexcept override { return state_.next_offset; }
+  int64_t synced_offset() const noexcept override { return synced_offset_; }
+  bool dirty() const noexcept override { return uncommitted_ > 0; }
+  int64_t clock_ms() const noexcept override { return state_.clock_ms; }
+  bool has_control() const noexcept override { return state_.has_control; }
+  const control& current_control() const noexcept override { return state_.current; }
+  fate_counts fates() const noexcept override { return fates_; }
+  size_t memory_bytes() const noexcept override { return rows_.memory_bytes() + identities_.memory_bytes(); }
+  std::shared_ptr<const shard_view> view(std::span<const uint64_t> ads) override {
+    return make_shard_view(store_->snapshot(), rows_.freeze(ads), state_.buckets, options_.shard, state_.next_offset);
+  }
+  shard_digest digest() override { return digest_at(state_.next_offset); }
+  std::vector<shard_digest> kept_digests() const override { return {digests_.begin(), digests_.end()}; }
+
+private:
+  status apply_record(const record_batch& batch, const shard_record& r);
+  status apply_event(const shard_record& r, fate& what, uint64_t& about);
+  void advance_clock(int64_t log_time_ms);
+  void pass_digest_marks(int64_t offset);
+  void stage_digests(store_batch& batch);
+  shard_digest digest_at(int64_t offset);
+
+  shard_options options_;
+  std::unique_ptr<shard_store> store_;
+  shard_rows rows_;
+  shard_identities identities_;
+  engine_state state_;
+  fate_counts fates_;
+  int64_t synced_offset_ = 0;
+  size_t uncommitted_ = 0; // records since the last commit
+  std::deque<shard_digest> digests_;
+  size_t fresh_digests_ = 0; // at the back of digests_, not yet stored
+};
+
+status engine::load() {
+  auto meta = store_->get(keys::meta);
+  if (!meta.ok() && meta.why.code != errc::not_found) return meta.why;
+  if (meta.ok() && !decode(*meta, state_))
+    return {errc::corrupt, "shard " + std::to_string(options_.shard) + ": its state does not decode; remove the shard's folder to rebuild it from the log"};
+  rows_.set_state_sum(state_.state_sum);
+  if (auto why = identities_.load(state_.next_run); !why.ok()) return why;
+  synced_offset_ = state_.next_offset; // what was recovered is on the disk
+  return store_->scan(keys::digest(0), keys::digest(-1), [&](std::string_view key, std::string_view value) {
+    digests_.push_back({static_cast<int64_t>(read_big_endian<8>(key.substr(1))), std::string(value)});
+    return true;
+  });
+}
+
+status engine::apply(const record_batch& batch) {
+  if (batch.first_offset != state_.next_offset)
+    return {errc::out_of_range, "shard " + std::to_string(options_.shard) + ": asked to apply from " + std::to_string(batch.first_offset) +
+                                    " but stands at " + std::to_string(state_.next_offset)};
+  const auto& records = batch.records;
+  for (size_t i = 0; i < std::min(look_ahead, records.size()); ++i) identities_.prefetch(records[i].id);
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (i + look_ahead < records.size()) identities_.prefetch(records[i + look_ahead].id);
+    pass_digest_marks(records[i].offset);
+    if (auto why = apply_record(batch, records[i]); !why.ok()) return why;
+    state_.next_offset = records[i].offset + 1;
+    pass_digest_marks(state_.next_offset);
+    // Where a group ends decides nothing: it depends on the batches that came.
+    if (++uncommitted_ >= options_.commit_records)
+      if (auto why = commit(); !why.ok()) return why;
+  }
+  if (batch.next_offset > state_.next_offset) { // offsets need not be dense
+    pass_digest_marks(batch.next_offset - 1);
+    state_.next_offset = batch.next_offset;
+    ++uncommitted_;
+  }
+  state_.last_hash = batch.last_hash;
+  return status::success();
+}
+
+// H is the running maximum of log time, but rises at most an hour a record: one record with a wrong clock cannot expire everything.
+void engine::advance_clock(int64_t log_time_ms) {
+  auto& s = state_;
+  s.clock_ms = s.clock_ms == 0 ? log_time_ms : std::max(s.clock_ms, std::min(log_time_ms, s.clock_ms + hour_ms));
+  // Horizons only rise, also when a control record makes a window longer: what has expired may be gone.
+  s.dedupe_horizon_h = std::max(s.dedupe_horizon_h, (s.clock_ms - s.current.dedupe_window_s * 1'000) / hour_ms);
+  s.buckets.seconds_ms = std::max(s.buckets.seconds_ms, s.clock_ms - s.current.second_days * day_ms);
+  s.buckets.minutes_ms = std::max(s.buckets.minutes_ms, s.clock_ms - s.current.minute_days * day_ms);
+}
+
+status engine::apply_record(const record_batch& batch, const shard_record& r) {
+  fate what = fate::counted;
+  uint64_t about = 0; // more of the verdict, for the chain
+  if (r.what == shard_record::kind::control && batch.controls[r.index].logic > logic_version)
+    return {errc::mismatch, "shard " + std::to_string(options_.shard) + ": the log asks for logic version " + std::to_string(batch.controls[r.index].logic) +
+                                ", this build knows " + std::to_string(logic_version) + ": upgrade this node"};
+  if (r.log_time_ms > 0) advance_clock(r.log_time_ms);
+  switch (r.what) {
+  case shard_record::kind::control: {
+    what = fate::control;
+    state_.current = batch.controls[r.index];
+    state_.has_control = true;
+    auto bytes = encode_control(state_.current);
+    about = XXH3_64bits(bytes.data(), bytes.size());
+    ++fates_.controls;
+    break;
+  }
+  case shard_record::kind::skipped:
+    what = fate::skipped;
+    ++fates_.skipped;
+    break;
+  case shard_record::kind::event:
+    if (auto why = apply_event(r, what, about); !why.ok()) return why;
+    break;
+  }
+  uint64_t link[4] = {state_.chain, static_cast<uint64_t>(r.offset), static_cast<uint64_t>(what), about};
+  state_.chain = XXH3_64bits(link, sizeof link);
+  return status::success();
+}
+
+status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
+  auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
+  identity_row first;
+  auto seen = identities_.find(r.id, horizon, first);
+  if (seen.ok()) {
+    bool conflict = first.fields_hash != r.fields_hash;
+    what = conflict ? fate::conflict : fate::duplicate;
+    about = static_cast<uint64_t>(first.offset);
+    ++fates_.duplicates;
+    if (conflict) ++fates_.conflicts;
+    return rows_.add_duplicate(r.ad_id, first.time_s, conflict, state_.clock_ms, state_.buckets);
+  }
+  if (seen.code != errc::not_found) return seen;
+  about = static_cast<uint64_t>(r.invalid);
+  ++fates_.counted;
+  identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash, static_cast<uint32_t>(state_.clock_ms / hour_ms),
+                      static_cast<uint8_t>(r.invalid)});
+  return rows_.add(r, r.invalid, state_.clock_ms, state_.buckets);
+}
+
+// Digests stand at every multiple of the stride, over all records below it.
+void engine::pass_digest_marks(int64_t offset) {
+  auto mark = (state_.next_offset + digest_stride - 1) / digest_stride * digest_stride;
+  if (mark == 0) mark = digest_stride;
+  auto last = digests_.empty() ? 0 : digests_.back().offset;
+  for (; mark <= offset; mark += digest_stride) {
+    if (mark <= last) continue;
+    digests_.push_back(digest_at(mark));
+    ++fresh_digests_;
+  }
+}
+
+shard_digest engine::digest_at(int64_t offset) {
+  auto settings = encode_control(state_.current);
+  uint64_t parts[6] = {rows_.state_sum(),
+                       static_cast<uint64_t>(state_.clock_ms),
+                       static_cast<uint64_t>(state_.dedupe_horizon_h),
+                       static_cast<uint64_t>(state_.buckets.seconds_ms),
+                       static_cast<uint64_t>(state_.buckets.minutes_ms),
+                       XXH3_64bits(settings.data(), settings.size())};
+  return {offset, hex(state_.chain) + hex(XXH3_64bits(parts, sizeof parts))};
+}
+
+void engine::stage_digests(store_batch& batch) {
+  for (size_t i = digests_.size() - fresh_digests_; i < digests_.size(); ++i) batch.put(keys::digest(digests_[i].offset), digests_[i].value);
+  fresh_digests_ = 0;
+  for (; digests_.size() > digests_kept; digests_.pop_front()) batch.erase(keys::digest(digests_.front().offset));
+}
+
+status engine::commit() {
+  if (uncommitted_ == 0) return status::success();
+  auto batch = store_->new_batch();
+  auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
+  rows_.stage(*batch);
+  if (auto why = identities_.stage(*batch, state_.next_offset, horizon); !why.ok()) return why;
+  stage_digests(*batch);
+  state_.state_sum = rows_.state_sum();
+  state_.next_run = identities_.next_run();
+  batch->put(keys::meta, encode(state_));
+  if (auto why = store_->write(*batch); !why.ok()) return why;
+  identities_.settled();
+  rows_.trim();
+  store_->set_row_horizons(state_.buckets.seconds_ms, state_.buckets.minutes_ms);
+  uncommitted_ = 0;
+  return status::success();
+}
+
+status engine::sync() {
+  if (auto why = commit(); !why.ok()) return why;
+  if (synced_offset_ == state_.next_offset) return status::success();
+  if (auto why = store_->sync(); !why.ok()) return why;
+  synced_offset_ = state_.next_offset;
+  return status::success();
+}
+
+} // namespace
+
+result<std::unique_ptr<shard_engine>> shard_engine::open(std::unique_ptr<shard_store> store, const shard_options& options) {
+  auto e = std::make_unique<engine>(std::move(store), options);
+  if (auto why = e->load(); !why.ok()) return why;
+  return std::unique_ptr<shard_engine>(std::move(e));
+}
+
+} // namespace adtrack::storage

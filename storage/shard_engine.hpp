@@ -1,0 +1,75 @@
+// One shard: a function of its log partition alone. Applies records in order to a bounded cache over a shard_store and commits in
+// groups: identities, buckets, offset, clock and hashes in ONE batch. Reads no clock, no random number, no other shard.
+// One thread applies and commits; a shard_view may be read on another.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/analytics.hpp"
+#include "model/control.hpp"
+#include "model/record_batch.hpp"
+#include "storage/background.hpp"
+#include "storage/shard_store.hpp"
+#include "storage/status.hpp"
+
+namespace adtrack::storage {
+
+struct shard_options {
+  uint32_t shard = 0;
+  size_t commit_records = 20'000;         // records a commit group
+  size_t cache_bytes = 32u << 20;         // clean and dirty rows held in memory
+  size_t dedupe_bytes = 32u << 20;        // open segment index and filters
+  std::shared_ptr<background> worker = {}; // merges runs of identities; null: merged on the calling thread
+};
+
+struct fate_counts {
+  uint64_t counted = 0, duplicates = 0, conflicts = 0, skipped = 0, controls = 0;
+};
+
+// What the shard's state is at one offset. Two stores that applied the same log to the same offset have equal digests.
+struct shard_digest {
+  int64_t offset = 0;
+  std::string value; // 32 hex digits
+};
+
+// A frozen state: answers questions while the engine goes on. Cheap to make.
+class shard_view {
+public:
+  virtual ~shard_view() = default;
+  // Fills window, finest, total and rows (by ad_id, the first page * limit). Widens the window's edges where finer buckets are gone.
+  virtual result<shard_answer> answer(const analytics_query& query) const = 0;
+};
+
+class shard_engine {
+public:
+  static result<std::unique_ptr<shard_engine>> open(std::unique_ptr<shard_store> store, const shard_options& options);
+  virtual ~shard_engine() = default;
+
+  // Applies a batch whose first_offset is next_offset(); visible to views at once. Commits whenever a group is full.
+  // errc::mismatch: a control record asks for logic that this build does not know; the engine stands before it for good.
+  // errc::io / corrupt: memory and store may differ; the engine must be dropped and opened again.
+  virtual status apply(const record_batch& batch) = 0;
+  virtual status commit() = 0; // no-op when nothing is uncommitted
+  virtual status sync() = 0;   // commits and makes the store's commits survive a power loss
+
+  virtual int64_t next_offset() const noexcept = 0;
+  virtual int64_t synced_offset() const noexcept = 0; // the log must not be trimmed past it
+  virtual bool dirty() const noexcept = 0;
+  virtual int64_t clock_ms() const noexcept = 0;      // H
+  virtual bool has_control() const noexcept = 0;
+  virtual const control& current_control() const noexcept = 0;
+  virtual fate_counts fates() const noexcept = 0;     // since this engine was opened
+  virtual size_t memory_bytes() const noexcept = 0;
+
+  // For a question about those ads; about all when empty.
+  virtual std::shared_ptr<const shard_view> view(std::span<const uint64_t> ads = {}) = 0;
+
+  virtual shard_digest digest() = 0;                                // at next_offset()
+  virtual std::vector<shard_digest> kept_digests() const = 0;       // at the last multiples of 65,536, oldest first, a few hundred
+};
+
+} // namespace adtrack::storage

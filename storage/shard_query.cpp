@@ -1,0 +1,228 @@
+#include "storage/shard_query.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <tuple>
+
+#include "model/window_cover.hpp"
+#include "storage/shard_keys.hpp"
+
+namespace adtrack::storage {
+
+namespace {
+
+bucket_level level_of(int64_t bucket_s) {
+  switch (bucket_s) {
+  case 86'400: return bucket_level::day;
+  case 3'600: return bucket_level::hour;
+  case 900: return bucket_level::quarter_hour;
+  default: return bucket_level::minute;
+  }
+}
+
+bool key_before(const frozen_row& row, const bucket_key& key) {
+  const auto& k = row.key;
+  return std::tie(k.level, k.ad_id, k.start_s) < std::tie(key.level, key.ad_id, key.start_s);
+}
+
+class view final : public shard_view {
+public:
+  view(std::shared_ptr<const store_reader> snapshot, std::vector<frozen_row> newer, const bucket_horizons& horizons, uint32_t shard, int64_t applied)
+      : snapshot_(std::move(snapshot)), newer_(std::move(newer)), horizons_(horizons), shard_(shard), applied_(applied) {
+    // Order of the store's keys: by level, then ad, then time.
+    std::sort(newer_.begin(), newer_.end(), [](const frozen_row& a, const frozen_row& b) { return key_before(a, b.key); });
+  }
+
+  result<shard_answer> answer(const analytics_query& query) const override;
+
+private:
+  using row_visitor = std::function<void(const bucket_key&, const bucket_row&)>;
+  enum class gone : uint8_t { nothing, seconds, minutes };
+
+  // Rows of one level and ad (or of all ads, when to_ad > ad) that start in [from_s, to_s), the newer version of each.
+  status rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_s, int64_t to_s, const row_visitor& visit) const;
+  result<std::shared_ptr<const bucket_row>> row(const bucket_key& key) const; // errc::not_found
+  result<std::vector<uint64_t>> all_ads() const;
+
+  // What of the buckets that [from_s, to_s) needs, all within one quarter-hour, has expired.
+  result<gone> expired(uint64_t ad, int64_t from_s, int64_t to_s) const;
+  status widen(uint64_t ad, const time_window& asked, time_window& wide, resolution& finest) const;
+  status add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, analytics_row& out) const;
+  status add_seconds(uint64_t ad, const cover_piece& piece, counters& count, visitor_set& clickers) const;
+
+  std::shared_ptr<const store_reader> snapshot_;
+  std::vector<frozen_row> newer_;
+  bucket_horizons horizons_;
+  uint32_t shard_;
+  int64_t applied_;
+};
+
+status view::rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_s, int64_t to_s, const row_visitor& visit) const {
+  auto low = bucket_key{ad, level, from_s};
+  auto high = to_ad > ad ? bucket_key{to_ad, level, 0} : bucket_key{ad, level, to_s};
+  auto it = std::lower_bound(newer_.begin(), newer_.end(), low, key_before);
+  auto end = std::lower_bound(newer_.begin(), newer_.end(), high, key_before);
+  status inner;
+  auto why = snapshot_->scan(keys::bucket('b', low), keys::bucket('b', high), [&](std::string_view key, std::string_view value) {
+    bucket_key k;
+    if (!keys::parse_bucket(key, k)) {
+      inner = {errc::corrupt, "a stored bucket's key does not decode"};
+      return false;
+    }
+    for (; it != end && key_before(*it, k); ++it) visit(it->key, *it->row);
+    if (it != end && it->key == k) {
+      visit(k, *it->row);
+      ++it;
+      return true;
+    }
+    auto stored = load_row(*snapshot_, k, value);
+    if (!stored.ok()) {
+      inner = stored.why;
+      return false;
+    }
+    visit(k, stored->row);
+    return true;
+  });
+  if (!why.ok()) return why;
+  if (!inner.ok()) return inner;
+  for (; it != end; ++it) visit(it->key, *it->row);
+  return status::success();
+}
+
+result<std::shared_ptr<const bucket_row>> view::row(const bucket_key& key) const {
+  auto it = std::lower_bound(newer_.begin(), newer_.end(), key, key_before);
+  if (it != newer_.end() && it->key == key) return it->row;
+  auto stored = load_row(*snapshot_, key);
+  if (!stored.ok()) return stored.why;
+  return std::shared_ptr<const bucket_row>(std::make_shared<bucket_row>(std::move(stored->row)));
+}
+
+result<std::vector<uint64_t>> view::all_ads() const {
+  std::vector<uint64_t> ads;
+  auto it = std::lower_bound(newer_.begin(), newer_.end(), bucket_key{}, key_before);
+  auto take_newer = [&](uint64_t below) {
+    for (; it != newer_.end() && it->key.level == bucket_level::total && it->key.ad_id < below; ++it) ads.push_back(it->key.ad_id);
+  };
+  auto why = snapshot_->scan(keys::bucket('b', {}), keys::bucket('b', {0, bucket_level::day, 0}), [&](std::string_view key, std::string_view) {
+    bucket_key k;
+    if (!keys::parse_bucket(key, k)) return false;
+    take_newer(k.ad_id);
+    if (it != newer_.end() && it->key == k) ++it;
+    ads.push_back(k.ad_id);
+    return true;
+  });
+  if (!why.ok()) return why;
+  take_newer(~uint64_t{0});
+  return ads;
+}
+
+result<view::gone> view::expired(uint64_t ad, int64_t from_s, int64_t to_s) const {
+  auto quarter = row({ad, bucket_level::quarter_hour, bucket_start(bucket_level::quarter_hour, from_s)});
+  if (!quarter.ok()) return quarter.why.code == errc::not_found ? result<gone>(gone::nothing) : result<gone>(quarter.why);
+  gone worst = gone::nothing;
+  for (int64_t m = bucket_start(bucket_level::minute, from_s); m < to_s; m += 60) {
+    if (!((*quarter)->children & child_bit(bucket_level::minute, m))) continue;
+    auto minute = row({ad, bucket_level::minute, m});
+    if (!minute.ok() && minute.why.code != errc::not_found) return minute.why;
+    if (!minute.ok() || (*minute)->written_ms < horizons_.minutes_ms) return gone::minutes;
+    bool cut = m < from_s || m + 60 > to_s;
+    if (cut && ((*minute)->seconds_gone || (*minute)->written_ms < horizons_.seconds_ms)) worst = gone::seconds;
+  }
+  return worst;
+}
+
+// Moves an edge of `wide` outwards, never inwards, to a bucket that is still kept for this ad.
+status view::widen(uint64_t ad, const time_window& asked, time_window& wide, resolution& finest) const {
+  auto edge = [&](int64_t time_s, bool left) -> status {
+    if (time_s <= 0 || time_s >= cover_end_s || time_s % 900 == 0) return status::success();
+    int64_t quarter = time_s / 900 * 900;
+    int64_t from = left ? time_s : std::max(quarter, asked.since_s);
+    int64_t to = left ? std::min(quarter + 900, asked.until_s) : time_s;
+    auto lost = expired(ad, from, to);
+    if (!lost.ok()) return lost.why;
+    if (*lost == gone::nothing) return status::success();
+    int64_t step = *lost == gone::seconds ? 60 : 900;
+    finest = std::max(finest, *lost == gone::seconds ? resolution::minute : resolution::quarter_hour);
+    if (left)
+      wide.since_s = std::min(wide.since_s, time_s / step * step);
+    else
+      wide.until_s = std::max(wide.until_s, (time_s + step - 1) / step * step);
+    return status::success();
+  };
+  if (auto why = edge(asked.since_s, true); !why.ok()) return why;
+  return edge(asked.until_s, false);
+}
+
+status view::add_seconds(uint64_t ad, const cover_piece& piece, counters& count, visitor_set& clickers) const {
+  auto minute_s = bucket_start(bucket_level::minute, piece.from_s);
+  auto minute = row({ad, bucket_level::minute, minute_s});
+  if (!minute.ok()) return minute.why.code == errc::not_found ? status::success() : minute.why;
+  for (const auto& c : (*minute)->seconds) {
+    if (minute_s + c.second < piece.from_s || minute_s + c.second >= piece.to_s) continue;
+    count += c.count;
+    clickers.merge(c.clickers);
+  }
+  return status::success();
+}
+
+status view::add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, analytics_row& out) const {
+  visitor_set clickers;
+  out.ad_id = ad;
+  auto take = [&](const bucket_key&, const bucket_row& r) {
+    out.count += r.count;
+    r.merge_clickers_into(clickers);
+  };
+  if (window == time_window{}) {
+    auto total = row({ad, bucket_level::total, 0});
+    if (!total.ok() && total.why.code != errc::not_found) return total.why;
+    if (total.ok()) take({}, **total);
+  } else {
+    for (const auto& piece : pieces) {
+      auto why = piece.bucket_s == 1 ? add_seconds(ad, piece, out.count, clickers)
+                                     : rows(level_of(piece.bucket_s), ad, ad, piece.from_s, piece.to_s, take);
+      if (!why.ok()) return why;
+    }
+  }
+  out.unique_clicks = clickers.estimate();
+  out.unique_error = clickers.standard_error();
+  return status::success();
+}
+
+result<shard_answer> view::answer(const analytics_query& query) const {
+  shard_answer out;
+  out.shard = shard_;
+  out.applied = applied_;
+  out.window = query.window;
+  std::vector<uint64_t> ads = query.ad_ids;
+  if (ads.empty()) {
+    auto all = all_ads();
+    if (!all.ok()) return all.why;
+    ads = std::move(*all);
+  }
+  // An edge is widened for all ads when one ad needs it. Widening can reach further buckets, so look again until it rests.
+  for (bool moved = true; moved;) {
+    auto before = out.window;
+    for (auto ad : ads)
+      if (auto why = widen(ad, before, out.window, out.finest); !why.ok()) return why;
+    moved = out.window != before;
+  }
+  auto pieces = cover(out.window);
+  uint64_t wanted = uint64_t{query.page} * query.limit;
+  for (auto ad : ads) {
+    analytics_row row;
+    if (auto why = add_up(ad, out.window, pieces, row); !why.ok()) return why;
+    if (!row.count.any_event()) continue;
+    ++out.total;
+    if (out.rows.size() < wanted) out.rows.push_back(std::move(row));
+  }
+  return out;
+}
+
+} // namespace
+
+std::shared_ptr<const shard_view> make_shard_view(std::shared_ptr<const store_reader> snapshot, std::vector<frozen_row> newer,
+                                                  const bucket_horizons& horizons, uint32_t shard, int64_t applied) {
+  return std::make_shared<view>(std::move(snapshot), std::move(newer), horizons, shard, applied);
+}
+
+} // namespace adtrack::storage

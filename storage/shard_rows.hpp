@@ -1,0 +1,100 @@
+// The bucket rows of one shard: a bounded cache over the store with its dirty rows. Adds counted events and duplicates to
+// every level, expires seconds and minutes by the shard's clock, and keeps the sum of row hashes. One thread; frozen rows may be
+// read by others.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include "model/bucket.hpp"
+#include "storage/shard_store.hpp"
+
+namespace adtrack::storage {
+
+// Rows last written before these (shard's clock, unix ms) have lost their seconds, or are gone. Both only rise.
+struct bucket_horizons {
+  int64_t seconds_ms = 0;
+  int64_t minutes_ms = 0;
+};
+
+struct frozen_row {
+  bucket_key key;
+  std::shared_ptr<const bucket_row> row;
+};
+
+// A row as stored. `merges`: 0, its visitors stand in the row; n, under their own key, written whole and then added to n - 1 times.
+struct loaded_row {
+  bucket_row row;
+  uint8_t merges = 0;
+};
+// Reads one row with its visitors; errc::not_found when there is none.
+result<loaded_row> load_row(const store_reader& store, const bucket_key& key);
+// The same out of a value that was read already.
+result<loaded_row> load_row(const store_reader& store, const bucket_key& key, std::string_view value);
+
+class shard_rows {
+public:
+  shard_rows(const shard_store& store, size_t cache_bytes) : store_(store), cache_bytes_(cache_bytes) {}
+
+  // Adds a counted event (valid, or invalid for that reason) to the buckets of its event time.
+  status add(const shard_record& r, invalid_reason invalid, int64_t clock_ms, const bucket_horizons& horizons);
+  // Adds a duplicate to the buckets of the first one's event time.
+  status add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms, const bucket_horizons& horizons);
+
+  // Sum of the hashes of all rows as of now; brings changed rows' hashes up to date.
+  uint64_t state_sum();
+  void set_state_sum(uint64_t sum) { sum_ = sum; }
+
+  // Puts every dirty row into the batch and calls it clean.
+  void stage(store_batch& batch);
+  // After the batch is written: gives memory back when over the bound.
+  void trim();
+  bool dirty() const noexcept { return !dirty_.empty(); }
+  size_t memory_bytes() const noexcept { return bytes_; }
+
+  // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty.
+  std::vector<frozen_row> freeze(std::span<const uint64_t> ads);
+
+private:
+  struct cached_row {
+    bucket_key key;
+    std::shared_ptr<bucket_row> row;
+    std::vector<uint64_t> delta; // visitors added since the last stage, for rows whose set is stored outside
+    bool dirty = false;
+    bool stale_hash = false;
+    bool frozen = false;    // a view may hold `row`: copy before writing
+    uint8_t merges = 0;     // as loaded_row::merges
+    uint32_t generation = 0;
+    size_t bytes = 0;
+  };
+  struct ad_entry {
+    std::array<cached_row*, bucket_level_count> current{};
+    std::vector<std::unique_ptr<cached_row>> rows; // sorted by (level, start)
+  };
+  enum class need : uint8_t { find, find_or_make };
+
+  // The rows of one event: which levels take part, coarsest first; the minute may be gone.
+  status with_rows(uint64_t ad_id, int64_t time_s, int64_t clock_ms, const bucket_horizons& horizons,
+                   std::array<cached_row*, bucket_level_count>& out);
+  status obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made);
+  bucket_row& writable(cached_row& c, int64_t clock_ms);
+  void account(cached_row& c);
+  void stage_row(store_batch& batch, cached_row& c);
+  void evict(uint32_t keep_since);
+
+  const shard_store& store_;
+  size_t cache_bytes_;
+  size_t bytes_ = 0;
+  uint32_t generation_ = 0;
+  uint64_t sum_ = 0;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<ad_entry>> ads_;
+  std::vector<cached_row*> dirty_;
+  std::vector<cached_row*> stale_;
+};
+
+} // namespace adtrack::storage

@@ -1,0 +1,211 @@
+// The whole node with real threads, on a log and stores in memory. Waits are on conditions, bounded; nothing sleeps.
+#include "actors/node.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <condition_variable>
+#include <map>
+#include <thread>
+
+#include "config/telemetry.hpp"
+#include "model/partitioner.hpp"
+#include "storage/catalogue.hpp"
+#include "storage/memory_log.hpp"
+#include "storage/memory_stream.hpp"
+#include "storage/shard_store.hpp"
+#include "tests/support/actor_fixture.hpp"
+
+using namespace adtrack;
+using namespace adtrack::actors;
+using adtrack::testing::ad_in_shard;
+using adtrack::testing::click;
+using adtrack::testing::ticket_of;
+
+namespace {
+
+constexpr auto patience = std::chrono::seconds(30);
+
+class waiting_sink final : public completion_sink {
+public:
+  void complete(std::vector<completion> completions) override {
+    std::lock_guard lock(mutex_);
+    for (auto& one : completions) got_[one.to.serial].push_back(std::move(one.what));
+    arrived_.notify_all();
+  }
+  outcome wait_for(uint64_t serial) {
+    std::unique_lock lock(mutex_);
+    BOOST_REQUIRE_MESSAGE(arrived_.wait_for(lock, patience, [&] { return got_.contains(serial); }),
+                          "ticket " << serial << " did not complete");
+    return got_[serial].front();
+  }
+  bool wait_count(size_t tickets) {
+    std::unique_lock lock(mutex_);
+    return arrived_.wait_for(lock, patience, [&] { return got_.size() >= tickets; });
+  }
+  size_t most_completions_of_a_ticket() {
+    std::lock_guard lock(mutex_);
+    size_t most = 0;
+    for (const auto& [serial, outcomes] : got_) most = std::max(most, outcomes.size());
+    return most;
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::map<uint64_t, std::vector<outcome>> got_;
+};
+
+int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+struct running_node {
+  static constexpr uint32_t shards = 4;
+  explicit running_node(std::shared_ptr<storage::event_log> on = storage::make_memory_log(shards, wall_ms)) : log(std::move(on)) {
+    config::set_log_level(config::log_level::error);
+    node_options options;
+    options.node_id = "test";
+    options.ingest_timeout_ms = 60'000;
+    options.query_timeout_ms = 30'000;
+    node_parts parts;
+    parts.log = log;
+    parts.open_engine = [](uint32_t shard) {
+      storage::shard_options o;
+      o.shard = shard;
+      return storage::shard_engine::open(storage::make_memory_shard_store(), o);
+    };
+    parts.open_catalogue = []() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
+      return std::make_unique<storage::ads_catalogue>(storage::make_memory_stream(wall_ms), storage::random_token, wall_ms);
+    };
+    parts.metrics = &metrics;
+    parts.wanted.visitor_key_id = parts.key.id();
+    parts.now_ms = wall_ms;
+    std::string error;
+    running = node::start(options, std::move(parts), error);
+    BOOST_REQUIRE_MESSAGE(running, error);
+    running->door().bind(&sink);
+  }
+  // Becoming ready has no event of its own: asks again, and lets the others run in between.
+  void wait_ready() {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!running->door().ready().ready) {
+      BOOST_REQUIRE_MESSAGE(std::chrono::steady_clock::now() < deadline, running->door().ready().reason);
+      std::this_thread::yield();
+    }
+  }
+  bool stop() { return running->stop(std::chrono::steady_clock::now() + std::chrono::seconds(10)); }
+
+  config::metrics metrics;
+  waiting_sink sink;
+  std::shared_ptr<storage::event_log> log;
+  std::unique_ptr<node> running;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(node_with_real_threads)
+
+BOOST_AUTO_TEST_CASE(an_event_is_counted_once_and_read_back_at_its_position) {
+  running_node n;
+  n.wait_ready();
+  BOOST_REQUIRE(n.running->door().submit({click(1, 32, "one"), click(2, 32, "two"), click(3, 32, "one")}));
+  for (uint64_t serial : {1, 2}) BOOST_TEST(std::holds_alternative<ingested>(n.sink.wait_for(serial)));
+  const auto last = std::get<ingested>(n.sink.wait_for(3));
+  BOOST_TEST(last.offset >= 3); // behind the control record
+  analytics_query q;
+  q.ad_ids = {32};
+  q.min_positions = {{last.shard, last.offset}};
+  n.running->door().query(ticket_of(4), q);
+  const auto answer = std::get<analytics_result>(n.sink.wait_for(4));
+  BOOST_TEST(answer->complete);
+  BOOST_REQUIRE(answer->rows.size() == 1u);
+  BOOST_TEST(answer->rows[0].count[metric::valid_clicks] == 2u);
+  BOOST_TEST(answer->rows[0].count[metric::duplicates] == 1u);
+  BOOST_TEST(n.stop());
+}
+
+BOOST_AUTO_TEST_CASE(many_threads_submit_and_every_ticket_completes_once) {
+  running_node n;
+  n.wait_ready();
+  constexpr uint64_t per_thread = 2'000, threads = 4;
+  std::vector<std::thread> clients;
+  for (uint64_t t = 0; t < threads; ++t) {
+    clients.emplace_back([&n, t] {
+      for (uint64_t i = 0; i < per_thread; ++i) {
+        const auto serial = 1 + t * per_thread + i;
+        while (!n.running->door().submit({click(serial, 1 + serial % 50, "e" + std::to_string(serial))})) std::this_thread::yield();
+      }
+    });
+  }
+  for (auto& client : clients) client.join();
+  BOOST_REQUIRE(n.sink.wait_count(per_thread * threads));
+  BOOST_TEST(n.sink.most_completions_of_a_ticket() == 1u);
+  analytics_query all;
+  for (uint32_t shard = 0; shard < running_node::shards; ++shard) all.min_positions.push_back({shard, n.log->end(shard).offset - 1});
+  n.running->door().query(ticket_of(1'000'000), all);
+  const auto answer = std::get<analytics_result>(n.sink.wait_for(1'000'000));
+  BOOST_TEST(answer->complete);
+  uint64_t clicks = 0;
+  for (const auto& row : answer->rows) clicks += row.count[metric::valid_clicks];
+  BOOST_TEST(clicks == per_thread * threads);
+  BOOST_TEST(n.stop());
+}
+
+BOOST_AUTO_TEST_CASE(stopping_answers_what_is_in_flight_and_refuses_what_is_new) {
+  running_node n;
+  n.wait_ready();
+  std::vector<ingest_item> items;
+  for (uint64_t serial = 1; serial <= 500; ++serial) items.push_back(click(serial, serial, "e" + std::to_string(serial)));
+  BOOST_REQUIRE(n.running->door().submit(std::move(items)));
+  BOOST_TEST(n.stop());
+  BOOST_REQUIRE(n.sink.wait_count(500));
+  for (uint64_t serial = 1; serial <= 500; ++serial) BOOST_TEST(std::holds_alternative<ingested>(n.sink.wait_for(serial)));
+  BOOST_REQUIRE(n.running->door().submit({click(501, 1, "late")}));
+  BOOST_TEST((std::get<failed>(n.sink.wait_for(501)).why == failure::stopping));
+  BOOST_TEST(!n.running->door().ready().ready);
+  BOOST_TEST(n.sink.most_completions_of_a_ticket() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_node_on_the_same_log_counts_the_same_again) {
+  std::shared_ptr<storage::event_log> log = storage::make_memory_log(running_node::shards, wall_ms);
+  {
+    running_node first(log);
+    first.wait_ready();
+    BOOST_REQUIRE(first.running->door().submit({click(1, 7, "a"), click(2, 7, "b")}));
+    first.sink.wait_for(2);
+    BOOST_TEST(first.stop());
+  }
+  running_node second(log);
+  second.wait_ready();
+  analytics_query q;
+  q.ad_ids = {7};
+  second.running->door().query(ticket_of(1), q);
+  const auto answer = std::get<analytics_result>(second.sink.wait_for(1));
+  BOOST_REQUIRE(answer->rows.size() == 1u);
+  BOOST_TEST(answer->rows[0].count[metric::valid_clicks] == 2u);
+  // Its settings are the same, so no second control record was logged.
+  const auto shard = shard_of(7, running_node::shards);
+  BOOST_TEST(log->end(shard).offset == 3);
+  BOOST_TEST(second.stop());
+}
+
+BOOST_AUTO_TEST_CASE(the_catalogue_answers_through_the_door) {
+  running_node n;
+  n.wait_ready();
+  ad_fields fields;
+  fields.title = "one";
+  fields.url = "https://example.org/";
+  n.running->door().create_ad(ticket_of(1), fields);
+  const auto made = std::get<ad_written>(n.sink.wait_for(1)).value;
+  n.running->door().get_ad(ticket_of(2), made.id);
+  BOOST_TEST((std::get<ad>(n.sink.wait_for(2)) == made));
+  BOOST_TEST(n.stop());
+}
+
+BOOST_AUTO_TEST_CASE(parts_that_are_missing_are_named) {
+  std::string error;
+  BOOST_TEST(!node::start({}, {}, error));
+  BOOST_TEST(error == "the node needs an event log");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

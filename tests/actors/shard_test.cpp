@@ -1,0 +1,325 @@
+#include "actors/shard.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <optional>
+
+#include <prometheus/counter.h>
+
+#include "actors/log_reader.hpp"
+#include "actors/log_writer.hpp"
+#include "actors/query_worker.hpp"
+#include "storage/record_codec.hpp"
+#include "tests/support/actor_fixture.hpp"
+
+using namespace adtrack;
+using namespace adtrack::actors;
+using adtrack::testing::actor_fixture;
+using adtrack::testing::scripted_log;
+using std::chrono::milliseconds;
+
+namespace {
+
+// One shard with the real reader and writer over a scripted log and a scripted engine.
+struct fixture : actor_fixture {
+  explicit fixture(const std::function<void(node_options&)>& change = {}) : actor_fixture(1, change) {
+    writer = keep(system->spawn(log_writer, context));
+    reader = keep(system->spawn(log_reader, context, wake));
+    wake->attach(reader);
+    log->on_appended([w = wake] { w->ring(); });
+    worker = keep(system->spawn(query_worker));
+    target = keep(system->spawn(shard, context, uint32_t{0}, shard_peers{reader, writer, {worker}}));
+  }
+  ~fixture() { wake->close(); }
+  void open() {
+    caf::anon_send(target, open_atom_v);
+    settle();
+  }
+  // Long enough for reading and applying, too short for the commit tick.
+  void settle() { advance(milliseconds(110)); }
+  void append_event(uint64_t ad) {
+    event e;
+    e.ad_id = ad;
+    e.event_id = "e" + std::to_string(++serial);
+    e.time_s = 1'700'000'000;
+    log->append({{0, storage::encode(e)}}, [](auto) {});
+  }
+  void append_control(const control& c) { log->append({{0, storage::encode(c)}}, [](auto) {}); }
+  adtrack::testing::engine_script& script() { return *engines[0]; }
+
+  struct asked {
+    std::optional<shard_answer> answer;
+    std::optional<caf::error> error;
+  };
+  // Asks without waiting; look at the result after run().
+  std::shared_ptr<asked> ask(analytics_query q) {
+    auto out = std::make_shared<asked>();
+    system->spawn([this, out, q](caf::event_based_actor* self) {
+      self->request(target, std::chrono::seconds(60), query_atom_v, q)
+          .then([out](const shard_answer& answer) { out->answer = answer; }, [out](const caf::error& why) { out->error = why; });
+    });
+    return out;
+  }
+  static analytics_query about(std::vector<uint64_t> ads) {
+    analytics_query q;
+    q.ad_ids = std::move(ads);
+    return q;
+  }
+
+  uint64_t serial = 0;
+  std::shared_ptr<log_wake> wake = std::make_shared<log_wake>();
+  log_writer_actor writer;
+  log_reader_actor reader;
+  query_worker_actor worker;
+  shard_actor target;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(shard_behaviour)
+
+BOOST_AUTO_TEST_CASE(on_a_fresh_log_the_first_record_of_the_partition_is_the_wanted_control) {
+  fixture f;
+  BOOST_TEST(!f.context->status->accepting());
+  f.open();
+  BOOST_TEST(f.context->status->accepting());
+  auto first = f.log->read(0, 0, 10, 10'000);
+  BOOST_REQUIRE(first.ok() && first->size() == 1u);
+  BOOST_TEST(first->front().value == storage::encode(f.wanted));
+  f.context->status->set_catalogue_loaded(true);
+  BOOST_TEST(f.context->status->report().ready); // applied too
+}
+
+BOOST_AUTO_TEST_CASE(a_control_record_that_is_in_force_is_not_logged_again) {
+  fixture f;
+  f.append_control(f.wanted);
+  f.append_event(1);
+  f.open();
+  BOOST_TEST(f.log->end(0).offset == 2);
+  f.context->status->set_catalogue_loaded(true);
+  BOOST_TEST(f.context->status->report().ready);
+}
+
+BOOST_AUTO_TEST_CASE(changed_settings_are_logged_once_the_shard_stands_where_the_log_ended) {
+  fixture f;
+  auto earlier = f.wanted;
+  earlier.dedupe_window_s = 1;
+  f.append_control(earlier);
+  for (int i = 0; i < 5'000; ++i) f.append_event(1); // several batches to catch up with
+  BOOST_TEST(f.context->status->accepting() == false);
+  f.open();
+  f.settle();
+  BOOST_TEST(f.context->status->accepting());
+  auto last = f.log->read(0, 5'001, 10, 10'000);
+  BOOST_REQUIRE(last.ok() && last->size() == 1u);
+  BOOST_TEST(last->front().value == storage::encode(f.wanted));
+  f.settle();
+  BOOST_TEST(f.log->end(0).offset == 5'002);
+}
+
+BOOST_AUTO_TEST_CASE(a_control_record_that_the_log_refuses_is_tried_again) {
+  fixture f;
+  f.log->next = scripted_log::mood::fail;
+  f.open();
+  BOOST_TEST(!f.context->status->accepting());
+  f.advance(milliseconds(1'000)); // the writer reopens the log
+  f.advance(milliseconds(1'000));
+  f.settle();
+  BOOST_TEST(f.context->status->accepting());
+  BOOST_TEST(f.log->end(0).offset == 1);
+}
+
+BOOST_AUTO_TEST_CASE(it_commits_a_second_after_it_became_dirty_and_not_when_it_is_clean) {
+  fixture f;
+  f.open();
+  BOOST_TEST(f.script().commits == 0);
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.script().commits == 1);
+  f.advance(milliseconds(5'000));
+  BOOST_TEST(f.script().commits == 1);
+  f.append_event(1);
+  f.settle();
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.script().commits == 2);
+}
+
+BOOST_AUTO_TEST_CASE(it_syncs_ten_seconds_after_something_was_applied) {
+  fixture f;
+  f.open();
+  f.advance(milliseconds(5'000));
+  BOOST_TEST(f.script().syncs == 0);
+  f.advance(milliseconds(5'000));
+  BOOST_TEST(f.script().syncs == 1);
+  f.advance(milliseconds(30'000));
+  BOOST_TEST(f.script().syncs == 1);
+}
+
+BOOST_AUTO_TEST_CASE(an_engine_that_fails_is_dropped_opened_again_and_reads_on_from_its_own_offset) {
+  fixture f;
+  f.append_control(f.wanted);
+  f.append_event(7);
+  f.open();
+  f.advance(milliseconds(1'000)); // committed at 2
+  f.script().next_apply = {storage::errc::io, "disk full"};
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST((f.context->status->phase(0) == shard_phase::reopening));
+  const auto down = f.ask(fixture::about({7}));
+  f.run();
+  BOOST_REQUIRE(down->error.has_value());
+  BOOST_TEST((*down->error == make_error(trouble::down)));
+  f.script().open_failures.push_back({storage::errc::io, "disk full"});
+  f.advance(milliseconds(1'000)); // fails to open
+  f.append_event(7);
+  f.advance(milliseconds(1'000)); // opens
+  f.settle();
+  BOOST_TEST((f.context->status->phase(0) == shard_phase::serving));
+  BOOST_TEST(f.script().opens == 3);
+  const auto asked = f.ask(fixture::about({7}));
+  f.run();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_TEST(asked->answer->applied == 4);
+  BOOST_REQUIRE(asked->answer->rows.size() == 1u);
+  BOOST_TEST(asked->answer->rows[0].count[metric::valid_clicks] == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_sync_that_fails_reopens_the_engine_too_and_nothing_is_lost) {
+  fixture f;
+  f.open();
+  f.append_event(7);
+  f.settle();
+  f.script().next_sync = {storage::errc::io, "fsync failed"};
+  f.advance(milliseconds(10'000));
+  f.advance(milliseconds(1'000));
+  f.settle();
+  BOOST_TEST(f.script().opens == 2);
+  const auto asked = f.ask(fixture::about({7}));
+  f.run();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_TEST(asked->answer->rows.at(0).count[metric::valid_clicks] == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_unknown_logic_version_stops_it_for_good_and_it_goes_on_answering) {
+  fixture f;
+  f.open();
+  f.script().next_apply = {storage::errc::mismatch, "logic 9 is not known"};
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST(!f.context->status->report().ready);
+  BOOST_TEST(f.context->status->report().reason == "shard 0 stopped: logic 9 is not known");
+  f.append_event(7);
+  f.advance(milliseconds(5'000));
+  BOOST_TEST(f.script().opens == 1);
+  const auto asked = f.ask(fixture::about({7}));
+  f.run();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_TEST(asked->answer->applied == 1);
+  BOOST_TEST(asked->answer->lag_ms > 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_query_waits_until_its_position_is_applied) {
+  fixture f;
+  f.open();
+  auto q = fixture::about({7});
+  q.min_positions = {{0, 1}, {3, 99}}; // the other shard's is not its business
+  const auto asked = f.ask(q);
+  f.run();
+  BOOST_TEST(!asked->answer.has_value());
+  f.append_event(7);
+  f.settle();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_TEST(asked->answer->applied == 2);
+  BOOST_TEST(asked->answer->lag_ms == 0);
+  BOOST_TEST(asked->answer->node == "test");
+}
+
+BOOST_AUTO_TEST_CASE(a_position_that_does_not_come_ends_the_wait_at_the_time_out) {
+  fixture f;
+  f.open();
+  auto q = fixture::about({7});
+  q.min_positions = {{0, 50}};
+  q.timeout_ms = 300;
+  auto longer = q;
+  longer.timeout_ms = 600;
+  const auto first = f.ask(q), second = f.ask(longer);
+  f.advance(milliseconds(299));
+  BOOST_TEST(!first->error.has_value());
+  f.advance(milliseconds(1));
+  BOOST_REQUIRE(first->error.has_value());
+  BOOST_TEST((*first->error == caf::sec::request_timeout));
+  BOOST_TEST(!second->error.has_value());
+  f.advance(milliseconds(300));
+  BOOST_TEST(second->error.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(the_number_of_waiting_queries_is_bounded) {
+  fixture f([](node_options& o) { o.max_position_waiters = 1; });
+  f.open();
+  auto q = fixture::about({7});
+  q.min_positions = {{0, 50}};
+  const auto first = f.ask(q), second = f.ask(q);
+  f.run();
+  BOOST_TEST(!first->error.has_value());
+  BOOST_REQUIRE(second->error.has_value());
+  BOOST_TEST((*second->error == make_error(trouble::busy)));
+}
+
+BOOST_AUTO_TEST_CASE(a_wide_query_is_answered_by_a_worker_from_the_state_at_the_time_it_was_asked) {
+  fixture f;
+  f.open();
+  f.append_event(7);
+  f.append_event(8);
+  f.settle();
+  f.ask(fixture::about({7}));
+  f.run();
+  BOOST_TEST(f.script().views == 1);
+  const auto asked = f.ask({});
+  // One step each: the asker, then the shard, which hands over to the worker.
+  f.sched->run_once();
+  f.sched->run_once();
+  BOOST_TEST(!asked->answer.has_value());
+  BOOST_TEST(f.script().views == 2);
+  f.append_event(9);
+  f.settle();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_TEST(asked->answer->total == 2u);
+  BOOST_TEST(asked->answer->applied == 3);
+}
+
+BOOST_AUTO_TEST_CASE(wide_queries_in_flight_are_bounded) {
+  fixture f([](node_options& o) { o.max_wide_queries = 1; });
+  f.open();
+  const auto first = f.ask({}), second = f.ask({});
+  f.run();
+  BOOST_TEST(first->answer.has_value());
+  BOOST_REQUIRE(second->error.has_value());
+  BOOST_TEST((*second->error == make_error(trouble::busy)));
+  const auto third = f.ask({});
+  f.run();
+  BOOST_TEST(third->answer.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_record_that_cannot_be_read_is_counted_and_passed_over) {
+  fixture f;
+  f.open();
+  f.log->append({{0, "not json"}}, [](auto) {});
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST(f.metrics.quarantined("syntax").Value() == 1.0);
+  BOOST_TEST(f.metrics.events("all", "counted").Value() == 1.0);
+  BOOST_TEST(f.context->status->applied(0) == 3);
+}
+
+BOOST_AUTO_TEST_CASE(stopping_syncs_what_is_applied) {
+  fixture f;
+  f.open();
+  f.append_event(7);
+  f.settle();
+  caf::anon_send(f.target, stop_atom_v);
+  f.run();
+  BOOST_TEST(f.script().syncs == 1);
+  BOOST_TEST(f.script().committed.next == 2);
+  BOOST_TEST(!f.script().alive);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,81 @@
+#include "actors/supervisor.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <prometheus/gauge.h>
+
+#include "tests/support/actor_fixture.hpp"
+
+using namespace adtrack;
+using namespace adtrack::actors;
+using adtrack::testing::actor_fixture;
+using adtrack::testing::click;
+using std::chrono::milliseconds;
+
+namespace {
+
+caf::behavior bystander(caf::event_based_actor*) {
+  return {[](tick_atom) { throw std::runtime_error("broken"); }};
+}
+
+struct fixture : actor_fixture {
+  explicit fixture(const std::function<void(node_options&)>& change = {}) : actor_fixture(1, change) {
+    auto parts = context->parts;
+    parts.fatal = [this](const std::string& why) { deaths.push_back(why); };
+    std::string error;
+    context = make_context(context->options, std::move(parts), error);
+    context->flights->bind(&sink);
+    watched = keep(system->spawn(bystander));
+    keep(system->spawn(supervisor, context, std::vector{caf::actor_cast<caf::strong_actor_ptr>(watched)}));
+    run();
+  }
+  std::vector<std::string> deaths;
+  caf::actor watched;
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(supervisor_behaviour)
+
+BOOST_AUTO_TEST_CASE(an_actor_that_dies_of_an_exception_is_fatal) {
+  fixture f;
+  caf::anon_send(f.watched, tick_atom_v);
+  f.run();
+  BOOST_TEST(f.deaths.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(an_actor_that_ends_while_the_node_stops_is_not) {
+  fixture f;
+  f.context->status->set_stopping();
+  caf::anon_send_exit(f.watched, caf::exit_reason::user_shutdown);
+  f.run();
+  BOOST_TEST(f.deaths.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_past_its_deadline_is_completed) {
+  fixture f([](node_options& o) { o.ingest_timeout_ms = 0; });
+  auto batch = f.admit({click(1, 1, "a")});
+  BOOST_TEST(f.sink.count() == 0u);
+  f.advance(milliseconds(200));
+  BOOST_TEST((std::get<failed>(f.sink.only(1)).why == failure::timed_out));
+}
+
+BOOST_AUTO_TEST_CASE(lag_is_published_and_a_large_one_degrades) {
+  fixture f;
+  f.log->append({{0, "x"}, {0, "y"}}, [](auto) {});
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.metrics.shard_lag_records(0).Value() == 0.0); // where it stands is not known before it is open
+  f.context->status->set_phase(0, shard_phase::serving);
+  f.now_ms += 20'000;
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.metrics.shard_lag_records(0).Value() == 2.0);
+  BOOST_TEST(f.metrics.shard_lag_seconds(0).Value() == 20.0);
+  BOOST_REQUIRE(f.context->status->report().degraded.size() == 1u);
+  BOOST_TEST(f.context->status->report().degraded[0] == "shard 0: lags behind the log");
+  f.context->status->set_applied(0, 2);
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.metrics.shard_lag_seconds(0).Value() == 0.0);
+  BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Runs the end-to-end suites, all or those that are named, against a built adtrackd (ADTRACKD, or build/release/adtrackd).
+Prints a line a case (`ok`, `FAIL` or `skip` with the reason) and closes with `N passed, N failed, N skipped`; exit code 1
+when a case failed or none ran."""
+
+import argparse
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import harness  # noqa: E402
+
+# In the order in which a reader wants to know; the short ones first.
+SUITES = ["original_api", "ingest", "http_rules", "ads", "analytics", "duplicates", "metrics", "operations", "privacy", "freshness",
+          "restart", "kill9", "million", "disk_full", "memory"]
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def report(self, word, suite, sentence, started, notes=(), why=""):
+        took = time.monotonic() - started
+        print(f"{word:4} {suite}: {sentence} [{took:.2f} s]{f' ({why})' if why else ''}", flush=True)
+        for note in notes:
+            print(f"       {note}", flush=True)
+        if word == "ok":
+            self.passed += 1
+        elif word == "FAIL":
+            self.failed += 1
+        else:
+            self.skipped += 1
+
+
+def run_case(tally, suite, context, sentence, function):
+    context.notes = []
+    started = time.monotonic()
+    try:
+        function(context)
+        if context.shared is not None and not context.shared.alive():
+            raise harness.Failure(f"the suite's server ended with {context.shared.process.returncode}: {context.shared.log_tail()}")
+    except harness.Skip as skip:
+        tally.report("skip", suite.name, sentence, started, context.notes, str(skip))
+    except harness.Failure as failure:
+        tally.report("FAIL", suite.name, sentence, started, context.notes + [str(failure)])
+    except Exception:  # a case that breaks is a failed case, with the trace to say where
+        tally.report("FAIL", suite.name, sentence, started, context.notes + traceback.format_exc().splitlines())
+    else:
+        tally.report("ok", suite.name, sentence, started, context.notes)
+    if context.shared is not None and not context.shared.alive():
+        context.shared = None  # the next case gets a new one
+
+
+def close_suite(tally, suite, context):
+    """The suite's server must have lived until now, stop with 0 and have written JSON lines only."""
+    server = context.shared
+    if server is None:
+        return
+
+    def function(_):
+        harness.equal(server.stop(), 0, "exit code after SIGTERM")
+        for number, line in enumerate(server.log_text(all_starts=True).splitlines(), 1):
+            try:
+                entry = json.loads(line)
+            except ValueError as error:
+                raise harness.Failure(f"log line {number} is not JSON: {line[:300]!r}") from error
+            harness.check(isinstance(entry, dict), f"log line {number} is not an object: {line[:300]!r}")
+
+    context.shared = None
+    run_case(tally, suite, context, "its server stops with code 0 and logged JSON lines only", function)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"of: {', '.join(SUITES)}")
+    parser.add_argument("--kills", type=int, default=10, help="kill9: how many kills (100 is the long form)")
+    parser.add_argument("--events", type=int, default=50_000, help="million: distinct events, each sent 5 times (1000000 is the long form)")
+    parser.add_argument("--seed", type=int, default=None, help="of everything random; printed")
+    parser.add_argument("--match", default="", help="only cases whose sentence holds this text")
+    parser.add_argument("--keep", action="store_true", help="keep the data directories and logs")
+    options = parser.parse_args()
+    unknown = [name for name in options.suites if name not in SUITES]
+    if unknown:
+        parser.error(f"no suite is called {', '.join(unknown)}")
+    if options.seed is None:
+        options.seed = int.from_bytes(os.urandom(4), "big")
+    if not harness.binary_present():
+        print(f"FAIL e2e: no adtrackd at {harness.BINARY}; build it, or set ADTRACKD\n0 passed, 1 failed, 0 skipped")
+        return 1
+    harness.keep_directories = options.keep
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 20_000)), hard))  # for many clients, and the server inherits it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended too
+    print(f"adtrackd: {harness.BINARY}; seed {options.seed}", flush=True)
+    tally = Tally()
+    for name in options.suites or SUITES:
+        suite = importlib.import_module(f"suites.{name}").suite
+        print(f"-- {suite.name}: {suite.rule}", flush=True)
+        context = harness.Context(suite, options)
+        for sentence, function in suite.cases:
+            if options.match in sentence:
+                run_case(tally, suite, context, sentence, function)
+        close_suite(tally, suite, context)
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Contract sections 6 and 7: starting, refusing to start, settings, stopping."""
+
+import json
+import os
+import re
+import time
+
+from harness import AGENT, Server, Skip, Suite, check, equal, raw_connect, read_reply, run_refused
+from load import Events, Ledger, Load
+
+suite = Suite("operations", "contract sections 6 and 7: settings, one process a directory, SIGTERM, JSON logs")
+
+
+def _refused(server, *words):
+    """It must exit with a code that is not 0, in a sentence that holds all of the words; never by a signal."""
+    code, said = run_refused(server)
+    check(code > 0, f"exit code {code} (negative: a signal): {said[-800:]}")
+    for word in words:
+        check(word.lower() in said.lower(), f"what it said lacks {word!r}: {said[-800:]}")
+
+
+@suite.case("a second process on the same data directory is refused, the first goes on")
+def _(t):
+    first = Server(name="first").start()
+    _refused(Server(data_dir=first.data_dir, name="second"), os.path.basename(first.data_dir))
+    first.click(event_id="after", ad_id=1, user_ip="198.51.100.1", agent=AGENT)
+    equal(first.stop(), 0, "exit code of the first")
+    third = Server(data_dir=first.data_dir, name="third").start()
+    equal(third.stop(), 0, "exit code of a third, after the first has ended")
+
+
+@suite.case("another number of log.shards is refused and the data is untouched")
+def _(t):
+    server = Server(flags={"log.shards": 4}, name="shards").start()
+    position = server.click(event_id="s", ad_id=1, user_ip="198.51.100.1", agent=AGENT)
+    equal(server.stop(), 0, "exit code")
+    for other in (5, 2, 16):
+        _refused(Server(data_dir=server.data_dir, flags={"log.shards": other}, name="shards-other"), "log.shards")
+    server.start()
+    equal(server.analytics([position], ad_id=1)["data"][0]["gross_clicks"], 1, "clicks afterwards")
+    equal(server.stop(), 0, "exit code")
+
+
+@suite.case("an unknown flag is refused by name")
+def _(t):
+    _refused(Server(flags={"http.prot": 8080}, name="flag"), "http.prot")
+
+
+@suite.case("an unknown ADTRACK_ variable is refused by name")
+def _(t):
+    _refused(Server(env={"ADTRACK_HTTP_PROT": "8080"}, name="env"), "ADTRACK_HTTP_PROT")
+
+
+def _config(text):
+    server = Server(name="config")
+    server.flags["config"] = os.path.join(server.work_dir, "adtrackd.toml")
+    with open(server.flags["config"], "w", encoding="utf-8") as file:
+        file.write(text)
+    return server
+
+
+@suite.case("an unknown key in the file is refused by name")
+def _(t):
+    _refused(_config("[http]\nprot = 8080\n"), "prot")
+    _refused(_config("[nonsense]\nx = 1\n"), "nonsense")
+
+
+@suite.case("a file that is missing or broken is refused")
+def _(t):
+    _refused(Server(flags={"config": "/nonexistent/adtrackd.toml"}, name="nofile"), "/nonexistent/adtrackd.toml")
+    _refused(_config("[http\nport = 8080\n"))
+
+
+for _name, _value in (("http.port", "65536"), ("http.port", "x"), ("http.port", "-1"), ("log.shards", "0"), ("log.shards", "1.5"), ("log.backend", "floppy"),
+                      ("dedupe.window_days", "0"), ("http.host", "not-an-address-at-all.invalid"), ("admin.key_file", "/nonexistent/keys"),
+                      ("data.dir", "/proc/adtrack-cannot-be-here"), ("http.port", "")):
+    suite.add(f"{_name} = {_value!r} is refused by name", lambda t, n=_name, v=_value: _refused(Server(flags={n: v}, name="bad"), n))
+
+
+@suite.case("a port that is taken is refused with a sentence")
+def _(t):
+    first = Server(name="port").start()
+    _refused(Server(flags={"http.port": first.port}, name="port-taken"), str(first.port))
+    equal(first.stop(), 0, "exit code")
+
+
+@suite.case("file, then variables, then flags")
+def _(t):
+    server = _config('[log]\nshards = 3\nlevel = "info"\n[node]\nid = "from-file"\n')
+    server.env = {"ADTRACK_LOG_SHARDS": "5"}
+    server.start()
+    equal(server.analytics()["shards"]["total"], 5, "shards with file and variable")
+    equal(server.stop(), 0, "exit code")
+    server = _config("[log]\nshards = 3\n")
+    server.env, server.flags["log.shards"] = {"ADTRACK_LOG_SHARDS": "5"}, "7"
+    server.start()
+    equal(server.analytics()["shards"]["total"], 7, "shards with file, variable and flag")
+    equal(server.stop(), 0, "exit code")
+    server = _config("[log]\nshards = 3\n").start()
+    equal(server.analytics()["shards"]["total"], 3, "shards with the file alone")
+    equal(server.stop(), 0, "exit code")
+
+
+@suite.case("ingest and read keys close what they name")
+def _(t):
+    server = Server(name="keys")
+    for name in ("ingest", "read"):
+        path = os.path.join(server.work_dir, f"{name}.keys")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"# the {name} key\n{name}-key-1\n\n{name}-key-2\n")
+        server.flags[f"{name}.key_file"] = path
+    server.start()
+    event = {"event_id": "k", "ad_id": 1}
+    for key, status in ((None, 401), ("Bearer read-key-1", 401), ("Bearer ingest-key-1", 202), ("Bearer ingest-key-2", 202), ("bearer ingest-key-2", 202)):
+        reply = server.post_json("/api/v1/ads/click", event, {"Authorization": key} if key else None).expect(status)
+        if status == 401:
+            check("bearer" in (reply.expect_problem(401).header("www-authenticate") or "").lower(), f"WWW-Authenticate: {reply.headers}")
+    for key, status in ((None, 401), ("Bearer ingest-key-1", 401), ("Bearer read-key-2", 200)):
+        server.get("/api/v1/ads/analytics", headers={"Authorization": key} if key else None).expect(status)
+    server.get("/healthz").expect(200)
+    said = server.log_text()
+    check("ingest-key-1" not in said and "read-key-2" not in said, "a key stands in the log")
+    equal(server.stop(), 0, "exit code")
+
+
+@suite.case("what is open is said at the start")
+def _(t):
+    server = Server(admin=False, name="open").start()
+    said = server.log_text()
+    for name in ("admin.key_file", "ingest.key_file", "read.key_file"):
+        check(name in said, f"the start does not mention {name}: {said[:1500]}")
+    equal(server.stop(), 0, "exit code")
+
+
+@suite.case("log lines are JSON objects with time, level and event")
+def _(t):
+    server = Server(name="logs").start()
+    server.post_json("/api/v1/ads/click", {"event_id": 'quote"\n', "ad_id": 1}, {"User-Agent": 'a"b\\c'})
+    server.get("/nope%22%0a%00%ff")
+    equal(server.stop(), 0, "exit code")
+    lines = server.log_text().splitlines()
+    check(lines, "it logged nothing")
+    for line in lines:
+        entry = json.loads(line)
+        for name in ("time", "level", "event", "message"):
+            check(name in entry, f"a log line lacks {name}: {line}")
+        check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["time"]), f"time of {line}")
+
+
+@suite.case("SIGTERM answers what is in flight and exits 0 within 10 s, whatever idle and half-sent connections hang on")
+def _(t):
+    server = Server(name="sigterm").start()
+    idle = [raw_connect(server) for _ in range(20)]
+    half = raw_connect(server)
+    half.sendall(b"POST /api/v1/ads/click HTTP/1.1\r\nHost: e2e\r\nContent-Le")
+    busy = [raw_connect(server) for _ in range(32)]
+    for i, connection in enumerate(busy):
+        body = json.dumps({"event_id": f"flight-{i}", "ad_id": 1 + i}).encode()
+        connection.sendall(b"POST /api/v1/ads/click HTTP/1.1\r\nHost: e2e\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    started = time.monotonic()
+    equal(server.stop(), 0, "exit code")
+    took = time.monotonic() - started
+    check(took < 10, f"it took {took:.1f} s")
+    t.note(f"stopped in {took:.2f} s")
+    acked = set()
+    for i, connection in enumerate(busy):
+        reply, _ = read_reply(connection, f"in flight {i}")
+        check(reply is not None, f"request {i}, sent before SIGTERM, was not answered")
+        check(reply.status in (202, 503), f"{reply}")
+        if reply.status == 202:
+            acked.add(1 + i)
+    for connection in busy + idle + [half]:
+        connection.close()
+    server.start()
+    rows = server.all_rows()
+    equal(acked - set(rows), set(), "acknowledged before the stop and lost")
+    t.note(f"{len(acked)} of 32 in flight were acknowledged and are counted")
+    equal(server.stop(), 0, "exit code")
+
+
+@suite.case("SIGTERM under load: exit 0 within 10 s and everything acknowledged is counted")
+def _(t):
+    server = Server(name="sigload").start()
+    ledger = Ledger(Events("sig", 100, 1_753_185_600))
+    load = Load(server, ledger, iter(range(1 << 30)), connections=32).start()
+    time.sleep(1.5)
+    started = time.monotonic()
+    equal(server.stop(), 0, "exit code")
+    t.note(f"stopped in {time.monotonic() - started:.2f} s with {ledger.acked} acknowledged")
+    load.abort()
+    load.raise_error()
+    server.start()
+    lost, twice, never, _ = ledger.judge(server.all_rows(ledger.barrier()))
+    equal((lost, twice, never), (0, 0, 0), "lost, twice, never sent")
+    check(ledger.acked > 0, "the load never got an answer")
+    equal(server.stop(), 0, "exit code")
+
+
+@suite.case("a second SIGTERM and SIGINT do no harm")
+def _(t):
+    import signal
+    for first in (signal.SIGTERM, signal.SIGINT):
+        server = Server(name="twice").start()
+        server.process.send_signal(first)
+        server.process.send_signal(signal.SIGTERM)
+        equal(server.stop(), 0, f"exit code after {first.name}")
+
+
+@suite.case("it runs as a user without rights on anything but its data directory")
+def _(t):
+    if os.getuid() != 0:
+        raise Skip("this needs root to become another user")
+    import subprocess
+    server = Server(admin=False, name="nobody")
+    os.makedirs(server.data_dir)
+    for path in (server.work_dir, server.data_dir):
+        os.chown(path, 65534, 65534)
+    readable = subprocess.run(["test", "-x", server.arguments()[0]], user=65534, check=False)
+    if readable.returncode != 0:
+        raise Skip("the binary's directory is closed to other users")
+    log = os.path.join(server.work_dir, "stderr.1.log")
+    server.log_paths.append(log)
+    with open(log, "wb") as file:
+        server.process = subprocess.Popen(server.arguments(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file, user=65534, group=65534,
+                                          extra_groups=[], cwd=server.work_dir)
+    server.wait_ready()
+    server.click(event_id="n", ad_id=1)
+    equal(server.stop(), 0, "exit code")

@@ -1,0 +1,115 @@
+#include "http/analytics_request.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+
+using namespace adtrack;
+using namespace adtrack::http;
+
+namespace {
+
+struct asked {
+  bool ok = false;
+  analytics_query query;
+  std::vector<field_error> errors;
+  bool names(std::string_view field) const {
+    return !ok && std::any_of(errors.begin(), errors.end(), [&](const auto& e) { return e.field == field; });
+  }
+};
+
+asked read(std::string_view text) {
+  std::vector<query_parameter> parameters;
+  std::string error;
+  BOOST_REQUIRE(parse_query_string(text, parameters, error));
+  asked a;
+  a.ok = read_analytics_query(parameters, http_options{}, a.query, a.errors);
+  return a;
+}
+
+std::vector<field_error> page_errors(std::string_view text, page_request& page) {
+  std::vector<query_parameter> parameters;
+  std::string error;
+  std::vector<field_error> errors;
+  BOOST_REQUIRE(parse_query_string(text, parameters, error));
+  bool ok = read_ads_page(parameters, page, errors);
+  BOOST_TEST(ok == errors.empty());
+  return errors;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(http_analytics_request)
+
+BOOST_AUTO_TEST_CASE(without_parameters_everything_has_its_default) {
+  auto a = read("");
+  BOOST_REQUIRE(a.ok);
+  BOOST_TEST(a.query.ad_ids.empty());
+  BOOST_TEST((a.query.window == time_window{}));
+  BOOST_TEST(a.query.page == 1u);
+  BOOST_TEST(a.query.limit == 100u);
+  BOOST_TEST(a.query.timeout_ms == 5'000u);
+  BOOST_TEST(!a.query.explain);
+}
+
+BOOST_AUTO_TEST_CASE(ad_ids_repeat_and_come_out_sorted_and_unique) {
+  auto a = read("ad_id=32&ad_id=7&ad_id=32");
+  BOOST_TEST(a.query.ad_ids == (std::vector<uint64_t>{7, 32}), boost::test_tools::per_element());
+  for (auto bad : {"ad_id=0", "ad_id=-1", "ad_id=x", "ad_id=", "ad_id=1.0", "ad_id=01", "ad_id=9007199254740992", "ad_id=1%20", "ad_id=99999999999999999999"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("ad_id"));
+}
+
+BOOST_AUTO_TEST_CASE(times_are_rfc_3339_with_any_offset_or_a_date) {
+  auto since = [](std::string_view text) { return read("since=" + std::string(text)).query.window.since_s; };
+  BOOST_TEST(since("2025-07-22T16:16:12Z") == 1'753'200'972);
+  BOOST_TEST(since("2025-07-22T18:16:12%2B02:00") == 1'753'200'972);
+  BOOST_TEST(since("2025-07-22T18:16:12+02:00") == 1'753'200'972); // the plus was not escaped
+  BOOST_TEST(since("2025-07-22T08:16:12-08:00") == 1'753'200'972);
+  BOOST_TEST(since("2025-07-22T16:16:11.001Z") == 1'753'200'972); // a fraction rounds up
+  BOOST_TEST(since("2025-07-22") == 1'753'142'400);
+  BOOST_TEST(since("1969-12-31T23:59:58.5Z") == -1);
+  for (auto bad : {"since=", "since=x", "since=2025-02-30", "since=2025-07-22T25:00:00Z", "since=2025-07-22T16:16:12", "since=1753200972"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("since"));
+}
+
+BOOST_AUTO_TEST_CASE(since_must_be_before_until) {
+  BOOST_TEST(read("since=2025-01-01&until=2025-01-02").ok);
+  BOOST_TEST(read("since=2025-01-01&until=2025-01-01").names("until"));
+  BOOST_TEST(read("since=2025-01-02&until=2025-01-01").names("until"));
+}
+
+BOOST_AUTO_TEST_CASE(pages_limits_and_timeouts_are_bounded) {
+  BOOST_TEST(read("limit=1000&page=1000000&timeout_ms=9500").ok);
+  for (auto bad : {"limit=0", "limit=1001", "limit=x", "limit=", "limit=-1"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("limit"));
+  for (auto bad : {"page=0", "page=1000001", "page=1.5"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("page"));
+  for (auto bad : {"timeout_ms=0", "timeout_ms=9501"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("timeout_ms"));
+}
+
+BOOST_AUTO_TEST_CASE(positions_repeat_and_explain_is_a_boolean) {
+  auto a = read("min_position=7:12345&min_position=3:0&explain=true");
+  BOOST_REQUIRE(a.ok);
+  BOOST_TEST(a.query.min_positions.size() == 2u);
+  BOOST_TEST(a.query.min_positions[0].offset == 12'345);
+  BOOST_TEST(a.query.explain);
+  for (auto bad : {"min_position=7", "min_position=7:", "min_position=:1", "min_position=7:-1", "min_position=x:y"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("min_position"));
+  BOOST_TEST(read("explain=1").names("explain"));
+}
+
+BOOST_AUTO_TEST_CASE(unknown_and_repeated_parameters_are_named_and_all_findings_come_at_once) {
+  BOOST_TEST(read("colour=red").names("colour"));
+  auto a = read("limit=0&limit=5&page=x&foo=1&since=2025-01-01&since=2025-01-02");
+  for (auto field : {"limit", "page", "foo", "since"}) BOOST_TEST_CONTEXT(field) BOOST_TEST(a.names(field));
+}
+
+BOOST_AUTO_TEST_CASE(the_ads_list_takes_page_and_limit) {
+  page_request page;
+  BOOST_TEST(page_errors("page=2&limit=100", page).empty());
+  BOOST_TEST(page.page == 2u);
+  BOOST_TEST(page.limit == 100u);
+  BOOST_TEST(page_errors("", page).empty());
+  BOOST_TEST(page.limit == 10u);
+  for (auto bad : {"page=0", "limit=0", "limit=101", "limit=x", "foo=1", "page=1&page=1"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(page_errors(bad, page).size() == 1u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

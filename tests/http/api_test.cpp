@@ -1,0 +1,260 @@
+// Every route over a real socket: statuses, headers and bodies as the contract has them.
+#include <boost/test/unit_test.hpp>
+
+#include <string>
+
+#include "tests/http/server_fixture.hpp"
+
+using namespace adtrack;
+using namespace adtrack::tests;
+
+namespace {
+
+constexpr const char* admin = "Authorization: Bearer secret\r\n";
+
+ad sample_ad() {
+  ad a;
+  a.id = 12;
+  a.version = 11;
+  a.fields.title = "T";
+  a.fields.url = "http://x/";
+  return a;
+}
+
+std::string with_method(std::string_view method, std::string_view path, std::string_view more = "") {
+  return std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n" + std::string(more) + "\r\n";
+}
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(http_api, server_fixture)
+
+BOOST_AUTO_TEST_CASE(problems_have_the_shape_of_rfc_9457_and_name_every_field) {
+  raw_client c(start());
+  auto r = c.ask(post("/api/v1/ads/click", R"({"ad_id":"11"})", "X-Request-Id: my-id.1\r\n"));
+  BOOST_TEST(r.status == 400);
+  BOOST_TEST(r.header("Content-Type") == "application/problem+json");
+  BOOST_TEST(r.header("X-Request-Id") == "my-id.1");
+  BOOST_TEST(r.body == R"({"type":"urn:adtrack:problem:validation","title":"The request is not valid","status":400,)"
+                       R"("detail":"One or more fields are not valid; see errors.","request_id":"my-id.1","errors":[)"
+                       R"({"field":"ad_id","message":"must be an integer from 1 to 9007199254740991"},{"field":"event_id","message":"is required"}]})");
+}
+
+BOOST_AUTO_TEST_CASE(every_answer_is_dated) {
+  accept_all();
+  raw_client c(start());
+  for (const auto& request : {click("e"), get("/healthz"), get("/nope"), std::string("x\n")})
+    BOOST_TEST(c.ask(request).header("Date") == "Tue, 22 Jul 2025 16:16:12 GMT");
+}
+
+BOOST_AUTO_TEST_CASE(a_request_id_that_is_not_harmless_is_replaced) {
+  raw_client c(start());
+  for (const auto& bad : {std::string("a b"), std::string("a\"b"), std::string("a%0d%0aSet-Cookie"), std::string(129, 'a'), std::string()}) {
+    auto id = c.ask(get("/healthz", "X-Request-Id: " + bad + "\r\n")).header("X-Request-Id");
+    BOOST_TEST(id.size() == 15u);
+  }
+  BOOST_TEST(c.ask(get("/healthz")).header("X-Request-Id") != c.ask(get("/healthz")).header("X-Request-Id"));
+}
+
+BOOST_AUTO_TEST_CASE(content_types_and_encodings_are_checked) {
+  accept_all();
+  raw_client c(start());
+  const std::string body = R"({"event_id":"e","ad_id":1})";
+  for (auto good : {"application/json", "Application/JSON; charset=utf-8", "text/plain", "text/plain;charset=UTF-8"})
+    BOOST_TEST_CONTEXT(good) BOOST_TEST(c.ask(post("/api/v1/ads/click", body, "", good)).status == 202);
+  for (auto bad : {"", "application/x-www-form-urlencoded", "application/jsonp", "json", "text/html"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(post("/api/v1/ads/click", body, "", bad)).status == 415);
+  BOOST_TEST(c.ask("POST /api/v1/ads/click HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status == 415);
+  BOOST_TEST(c.ask(post("/api/v1/ads/click", body, "Content-Encoding: gzip\r\n")).status == 415);
+  BOOST_TEST(c.ask(post("/api/v1/ads/click", body, "Content-Encoding: identity\r\n")).status == 202);
+}
+
+BOOST_AUTO_TEST_CASE(unknown_paths_are_404_and_other_methods_405_with_allow) {
+  raw_client c(start());
+  auto none = c.ask(get("/nope"));
+  BOOST_TEST(none.status == 404);
+  BOOST_TEST(none.header("Content-Type") == "application/problem+json");
+  auto r = c.ask(get("/api/v1/ads/click"));
+  BOOST_TEST(r.status == 405);
+  BOOST_TEST(r.header("Allow") == "POST, OPTIONS");
+  BOOST_TEST(r.has("urn:adtrack:problem:method-not-allowed"));
+  BOOST_TEST(c.ask(with_method("DELETE", "/healthz")).status == 405);
+  BOOST_TEST(c.ask(with_method("TRACE", "/healthz")).status == 405);
+  BOOST_TEST(c.ask(with_method("PATCH", "/api/v1/ads/1")).status == 405);
+}
+
+BOOST_AUTO_TEST_CASE(options_says_what_is_allowed) {
+  raw_client c(start());
+  auto r = c.ask(with_method("OPTIONS", "/api/v1/ads/7"));
+  BOOST_TEST(r.status == 204);
+  BOOST_TEST(r.header("Allow") == "GET, HEAD, PUT, DELETE, OPTIONS");
+  BOOST_TEST(r.header("Content-Length").empty());
+  BOOST_TEST(c.ask(with_method("OPTIONS", "*")).status == 204);
+  BOOST_TEST(c.ask(with_method("OPTIONS", "/nope")).status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(head_is_get_without_the_body) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(std::make_shared<const analytics_answer>()); };
+  raw_client c(start());
+  for (auto path : {"/healthz", "/readyz", "/metrics", "/api/v1/ads/analytics", "/nope"}) {
+    auto r = c.ask(with_method("HEAD", path));
+    BOOST_TEST_CONTEXT(path) {
+      BOOST_TEST(r.status == (path == std::string("/nope") ? 404 : 200));
+      BOOST_TEST(std::stoul(r.header("Content-Length")) > 0u);
+    }
+  }
+  BOOST_TEST(c.ask(get("/healthz")).body == R"({"status":"ok"})"); // no body of a HEAD stands in the way
+}
+
+BOOST_AUTO_TEST_CASE(absolute_targets_work) {
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("http://x/healthz")).status == 200);
+  BOOST_TEST(c.ask(get("/healthz?a=b")).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_query_is_asked_and_rendered) {
+  gateway.on_call = [](const fake_gateway::asked&) {
+    auto answer = std::make_shared<analytics_answer>();
+    answer->total = 3;
+    return actors::outcome(actors::analytics_result(answer));
+  };
+  raw_client c(start());
+  auto r = c.ask(get("/api/v1/ads/analytics?ad_id=32&since=2025-01-01&limit=7&min_position=1:2"));
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(r.has("\"total\":3"));
+  BOOST_TEST(!r.has("positions"));
+  auto q = gateway.calls(1)[0].query;
+  BOOST_TEST(q.limit == 7u);
+  BOOST_TEST(q.ad_ids.size() == 1u);
+  auto bad = c.ask(get("/api/v1/ads/analytics?limit=0&foo=1"));
+  BOOST_TEST(bad.status == 400);
+  BOOST_TEST(bad.has("\"field\":\"limit\""));
+  BOOST_TEST(bad.has("\"field\":\"foo\""));
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics?a=%zz")).status == 400);
+}
+
+BOOST_AUTO_TEST_CASE(each_failure_has_its_status) {
+  actors::failure why{};
+  gateway.on_call = [&](const fake_gateway::asked&) { return actors::outcome(actors::failed{why, "because"}); };
+  gateway.on_item = [&](const actors::ingest_item&) { return actors::outcome(actors::failed{why, "because"}); };
+  raw_client c(start());
+  using f = actors::failure;
+  for (auto [w, status] : {std::pair(f::overloaded, 503), std::pair(f::not_durable, 503), std::pair(f::timed_out, 503), std::pair(f::stopping, 503),
+                           std::pair(f::clock_jumped, 503), std::pair(f::unknown_ad, 400)}) {
+    why = w;
+    auto r = c.ask(click("e"));
+    BOOST_TEST_CONTEXT(static_cast<int>(w)) {
+      BOOST_TEST(r.status == status);
+      BOOST_TEST(r.header("Retry-After") == (status == 503 ? "1" : ""));
+      BOOST_TEST(r.has("because"));
+    }
+  }
+  why = f::timed_out;
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics")).status == 503);
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics?min_position=1:1")).status == 504);
+  why = f::position_not_reached;
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics?min_position=1:1")).status == 504);
+  why = f::not_found;
+  BOOST_TEST(c.ask(get("/api/v1/ads/5")).status == 404);
+  why = f::precondition_failed;
+  BOOST_TEST(c.ask(with_method("DELETE", "/api/v1/ads/5", admin)).status == 412);
+}
+
+BOOST_AUTO_TEST_CASE(an_outcome_of_another_kind_is_500_and_not_a_crash) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::ingested{}); };
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/api/v1/ads/5")).status == 500);
+}
+
+BOOST_AUTO_TEST_CASE(ads_are_listed_with_and_without_a_slash) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::ads_page{{sample_ad()}, 1}); };
+  raw_client c(start());
+  for (auto path : {"/api/v1/ads?page=1&limit=10", "/api/v1/ads/?page=1&limit=10"}) {
+    auto r = c.ask(get(path));
+    BOOST_TEST(r.status == 200);
+    BOOST_TEST(r.has(R"("pagination":{"page":1,"limit":10,"total":1,"total_pages":1})"));
+  }
+  BOOST_TEST(c.ask(get("/api/v1/ads?limit=101")).status == 400);
+}
+
+BOOST_AUTO_TEST_CASE(an_ad_carries_its_etag_and_if_none_match_gives_304) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(sample_ad()); };
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/api/v1/ads/12")).header("ETag") == "\"11\"");
+  auto r = c.ask(get("/api/v1/ads/12", "If-None-Match: \"11\"\r\n"));
+  BOOST_TEST(r.status == 304);
+  BOOST_TEST(r.header("ETag") == "\"11\"");
+  BOOST_TEST(c.ask(get("/api/v1/ads/12", "If-None-Match: \"10\"\r\n")).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(writes_need_the_admin_key_and_answer_as_the_contract_says) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::ad_written{sample_ad()}); };
+  raw_client c(start());
+  const std::string body = R"({"title":"T","url":"http://x/"})";
+  auto refused = c.ask(post("/api/v1/ads", body));
+  BOOST_TEST(refused.status == 401);
+  BOOST_TEST(refused.header("WWW-Authenticate") == "Bearer realm=\"adtrack\"");
+  BOOST_TEST(c.ask(post("/api/v1/ads", body, "Authorization: Bearer secre\r\n")).status == 401);
+  auto made = c.ask(post("/api/v1/ads/", body, admin));
+  BOOST_TEST(made.status == 201);
+  BOOST_TEST(made.header("Location") == "/api/v1/ads/12");
+  BOOST_TEST(made.header("ETag") == "\"11\"");
+  BOOST_TEST(c.ask(post("/api/v1/ads", "{}", admin)).status == 400);
+  BOOST_TEST(c.ask(post("/api/v1/ads", body, admin, "text/plain")).status == 415);
+  std::string put = post("/api/v1/ads/12", body, std::string(admin) + "If-Match: \"11\"\r\n");
+  BOOST_TEST(c.ask("PUT" + put.substr(4)).status == 200);
+  BOOST_TEST(gateway.calls(2)[1].if_match == "\"11\"");
+  put = post("/api/v1/ads/12", body, std::string(admin) + "If-Match: 11\r\n");
+  BOOST_TEST(c.ask("PUT" + put.substr(4)).status == 400);
+  auto gone = c.ask(with_method("DELETE", "/api/v1/ads/12", admin));
+  BOOST_TEST(gone.status == 204);
+  BOOST_TEST(gone.body.empty());
+}
+
+BOOST_AUTO_TEST_CASE(without_admin_keys_writes_are_403) {
+  options.admin_keys.clear();
+  raw_client c(start());
+  BOOST_TEST(c.ask(with_method("DELETE", "/api/v1/ads/12", admin)).status == 403);
+}
+
+BOOST_AUTO_TEST_CASE(ingest_and_read_keys_close_their_routes_only) {
+  accept_all();
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::ads_page{}); };
+  options.ingest_keys = {"in"};
+  options.read_keys = {"out"};
+  raw_client c(start());
+  BOOST_TEST(c.ask(click("e")).status == 401);
+  const std::string event = R"({"event_id":"e","ad_id":1})";
+  BOOST_TEST(c.ask(post("/api/v1/ads/click", event, "Authorization: Bearer in\r\n")).status == 202);
+  BOOST_TEST(c.ask(post("/api/v1/ads/click", event, "Authorization: Bearer out\r\n")).status == 401);
+  BOOST_TEST(c.ask(get("/api/v1/ads")).status == 401);
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics")).status == 401);
+  BOOST_TEST(c.ask(get("/api/v1/ads", "Authorization: Bearer out\r\n")).status == 200);
+  BOOST_TEST(c.ask(get("/healthz")).status == 200);
+  BOOST_TEST(c.ask(get("/metrics")).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(readiness_and_metrics_are_served) {
+  gateway.state = {true, {}, {"spool holds 3 records"}};
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/readyz")).body == R"({"status":"ready","degraded":["spool holds 3 records"]})");
+  gateway.state = {false, "the log is read-only", {}};
+  auto r = c.ask(get("/readyz"));
+  BOOST_TEST(r.status == 503);
+  BOOST_TEST(r.has("the log is read-only"));
+  auto m = c.ask(get("/metrics"));
+  BOOST_TEST(m.header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8");
+  BOOST_TEST(m.has("http_requests_total"));
+  BOOST_TEST(m.has("/readyz"));
+}
+
+BOOST_AUTO_TEST_CASE(refused_events_are_counted_by_reason) {
+  raw_client c(start());
+  c.ask(post("/api/v1/ads/click", "{"));
+  c.ask(post("/api/v1/ads/click", "{}"));
+  auto text = metrics.render();
+  BOOST_TEST(text.find("adtrack_events_rejected_total{reason=\"syntax\"} 1") != std::string::npos);
+  BOOST_TEST(text.find("adtrack_events_rejected_total{reason=\"validation\"} 1") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

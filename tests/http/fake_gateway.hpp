@@ -1,0 +1,114 @@
+// A gateway without actors: remembers what it was asked and answers when the test says so, or at once with a given answer.
+// Thread-safe: the loops call it, the test completes.
+#pragma once
+
+#include <condition_variable>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/gateway.hpp"
+
+namespace adtrack::tests {
+
+class fake_gateway final : public actors::gateway {
+public:
+  struct asked {
+    std::string call; // "query", "list_ads", ...
+    actors::ticket from;
+    analytics_query query;
+    uint64_t id = 0;
+    uint32_t page = 0, limit = 0;
+    ad_fields fields;
+    std::string if_match;
+  };
+  // Answers at once: an ingest item, or another call. Unset: the test completes.
+  std::function<actors::outcome(const actors::ingest_item&)> on_item;
+  std::function<actors::outcome(const asked&)> on_call;
+  bool accepts = true; // what submit() returns
+  actors::readiness state{true, {}, {}};
+
+  void bind(actors::completion_sink* sink) override {
+    std::lock_guard lock(mutex_);
+    sink_ = sink;
+  }
+  bool submit(std::vector<actors::ingest_item> items) override {
+    std::vector<actors::completion> done;
+    {
+      std::lock_guard lock(mutex_);
+      ++submits_;
+      if (!accepts) return false;
+      for (auto& item : items) {
+        if (on_item) done.push_back({item.from, on_item(item)});
+        items_.push_back(std::move(item));
+      }
+    }
+    changed_.notify_all();
+    if (!done.empty()) sink_->complete(std::move(done));
+    return true;
+  }
+  void query(actors::ticket t, analytics_query q) override {
+    asked a{"query", t, std::move(q), 0, 0, 0, {}, {}};
+    ask(std::move(a));
+  }
+  void list_ads(actors::ticket t, uint32_t page, uint32_t limit) override { ask({"list_ads", t, {}, 0, page, limit, {}, {}}); }
+  void get_ad(actors::ticket t, uint64_t id) override { ask({"get_ad", t, {}, id, 0, 0, {}, {}}); }
+  void create_ad(actors::ticket t, ad_fields f) override { ask({"create_ad", t, {}, 0, 0, 0, std::move(f), {}}); }
+  void update_ad(actors::ticket t, uint64_t id, ad_fields f, std::string m) override {
+    ask({"update_ad", t, {}, id, 0, 0, std::move(f), std::move(m)});
+  }
+  void delete_ad(actors::ticket t, uint64_t id, std::string m) override { ask({"delete_ad", t, {}, id, 0, 0, {}, std::move(m)}); }
+  actors::readiness ready() override { return state; }
+  size_t in_flight() const noexcept override { return 0; }
+
+  // Waits until `count` items were submitted; gives all so far.
+  std::vector<actors::ingest_item> items(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return items_.size() >= count; });
+    return items_;
+  }
+  std::vector<asked> calls(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return calls_.size() >= count; });
+    return calls_;
+  }
+  size_t submits() {
+    std::lock_guard lock(mutex_);
+    return submits_;
+  }
+  void complete(actors::ticket to, actors::outcome what) {
+    std::vector<actors::completion> done;
+    done.push_back({to, std::move(what)});
+    complete_all(std::move(done));
+  }
+  void complete_all(std::vector<actors::completion> done) { sink_->complete(std::move(done)); }
+
+private:
+  void ask(asked a) {
+    actors::outcome answer;
+    bool now = false;
+    actors::ticket from = a.from;
+    {
+      std::lock_guard lock(mutex_);
+      if (on_call) {
+        answer = on_call(a);
+        now = true;
+      }
+      calls_.push_back(std::move(a));
+    }
+    changed_.notify_all();
+    if (now) complete(from, std::move(answer));
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  actors::completion_sink* sink_ = nullptr;
+  std::vector<actors::ingest_item> items_;
+  std::vector<asked> calls_;
+  size_t submits_ = 0;
+};
+
+} // namespace adtrack::tests

@@ -1,0 +1,42 @@
+// A running server on a free loopback port over a fake gateway and a fixed clock.
+#pragma once
+
+#include <string>
+
+#include <boost/test/unit_test.hpp>
+
+#include "config/telemetry.hpp"
+#include "http/server.hpp"
+#include "tests/http/fake_gateway.hpp"
+#include "tests/http/raw_client.hpp"
+
+namespace adtrack::tests {
+
+inline constexpr int64_t fixture_now_ms = 1'753'200'972'000;
+
+struct server_fixture {
+  config::metrics metrics;
+  fake_gateway gateway;
+  http::http_options options;
+  std::unique_ptr<http::server> server;
+
+  server_fixture() {
+    config::set_log_level(config::log_level::error);
+    options.host = "127.0.0.1";
+    options.port = 0;
+    options.linger_timeout_ms = 200;
+    options.admin_keys = {"secret"};
+  }
+  uint16_t start() {
+    server = std::make_unique<http::server>(options, gateway, metrics, [] { return fixture_now_ms; });
+    std::string error;
+    BOOST_REQUIRE_MESSAGE(server->start(error), error);
+    return server->port();
+  }
+  // Every event is accepted at once at offset 5 of shard 7.
+  void accept_all() {
+    gateway.on_item = [](const actors::ingest_item&) { return actors::outcome(actors::ingested{false, 7, 5}); };
+  }
+};
+
+} // namespace adtrack::tests

@@ -1,0 +1,414 @@
+// One suite for every event log, then what only the embedded one promises: that it survives, and how it fails.
+#include <atomic>
+#include <fstream>
+#include <thread>
+#include <tuple>
+
+#include <boost/test/unit_test.hpp>
+
+#include "storage/memory_log.hpp"
+#include "storage/rocksdb_log.hpp"
+#include "tests/support/faulty_env.hpp"
+#include "tests/support/scratch_dir.hpp"
+
+namespace adtrack::storage {
+namespace {
+
+constexpr int64_t first_time_ms = 1'753'200'972'000;
+
+struct memory_fixture {
+  int64_t now = first_time_ms;
+  std::unique_ptr<event_log> log = make_memory_log(3, [this] { return now; });
+};
+
+struct rocksdb_fixture {
+  explicit rocksdb_fixture(size_t write_buffer_bytes = 64u << 20, size_t tail_bytes = 16u << 20)
+      : write_buffer(write_buffer_bytes), tail(tail_bytes) {
+    open();
+  }
+  result<std::unique_ptr<event_log>> try_open(uint32_t partitions = 3) {
+    rocksdb_log_options options;
+    options.path = directory.path() + "/log";
+    options.partitions = partitions;
+    options.env = &env;
+    options.now_ms = [this] { return now; };
+    options.write_buffer_bytes = write_buffer;
+    options.partition_buffer_bytes_min = 0;
+    options.tail_cache_bytes = tail;
+    return open_rocksdb_log(std::move(options));
+  }
+  void open() {
+    log.reset();
+    auto opened = try_open();
+    BOOST_REQUIRE_MESSAGE(opened.ok(), opened.why.message);
+    log = std::move(*opened);
+  }
+  int64_t now = first_time_ms;
+  size_t write_buffer;
+  size_t tail;
+  test::scratch_dir directory;
+  test::faulty_env env{directory.path() + "/stash"};
+  std::unique_ptr<event_log> log;
+};
+
+// Every read goes to the database.
+struct tailless_fixture : rocksdb_fixture {
+  tailless_fixture() : rocksdb_fixture(64 << 10, 0) {}
+};
+
+using fixtures = std::tuple<memory_fixture, rocksdb_fixture, tailless_fixture>;
+
+std::vector<append_outcome> append(event_log& log, std::vector<log_record> records) {
+  std::vector<append_outcome> got;
+  int calls = 0;
+  log.append(std::move(records), [&](std::vector<append_outcome> outcomes) {
+    ++calls;
+    got = std::move(outcomes);
+  });
+  BOOST_REQUIRE_EQUAL(calls, 1);
+  return got;
+}
+
+void append_durable(event_log& log, uint32_t partition, const std::string& value) {
+  const auto outcomes = append(log, {{partition, value}});
+  BOOST_REQUIRE_EQUAL(outcomes.size(), 1u);
+  BOOST_REQUIRE(outcomes[0].fate == append_fate::durable);
+}
+
+std::vector<std::string> values(event_log& log, uint32_t partition, int64_t from, size_t max = 1'000) {
+  auto read = log.read(partition, from, max, 1 << 30);
+  BOOST_REQUIRE_MESSAGE(read.ok(), read.why.message);
+  std::vector<std::string> out;
+  for (auto& record : *read) {
+    BOOST_TEST(record.offset == from + static_cast<int64_t>(out.size()));
+    out.push_back(std::move(record.value));
+  }
+  return out;
+}
+
+using strings = std::vector<std::string>;
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(every_event_log)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(gives_back_what_was_appended_in_order_with_offset_and_log_time, fixture, fixtures) {
+  fixture f;
+  const auto outcomes = append(*f.log, {{1, "a"}, {1, std::string("b\0c\xff", 4)}, {1, ""}});
+  BOOST_REQUIRE_EQUAL(outcomes.size(), 3u);
+  for (int i = 0; i < 3; ++i) {
+    BOOST_TEST((outcomes[i].fate == append_fate::durable));
+    BOOST_TEST(outcomes[i].offset == i);
+  }
+  f.now += 5;
+  append_durable(*f.log, 1, "d");
+  BOOST_TEST(values(*f.log, 1, 0) == (strings{"a", std::string("b\0c\xff", 4), "", "d"}), boost::test_tools::per_element());
+  auto read = f.log->read(1, 2, 10, 100);
+  BOOST_REQUIRE(read.ok());
+  BOOST_TEST((*read)[0].time_ms == first_time_ms);
+  BOOST_TEST((*read)[1].time_ms == first_time_ms + 5);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(counts_each_partition_on_its_own, fixture, fixtures) {
+  fixture f;
+  const auto outcomes = append(*f.log, {{0, "a"}, {2, "b"}, {0, "c"}, {2, "d"}, {1, "e"}});
+  const int64_t offsets[] = {0, 0, 1, 1, 0};
+  for (int i = 0; i < 5; ++i) BOOST_TEST(outcomes[i].offset == offsets[i]);
+  BOOST_TEST(f.log->end(0).offset == 2);
+  BOOST_TEST(f.log->end(1).offset == 1);
+  BOOST_TEST(f.log->end(2).offset == 2);
+  BOOST_TEST(f.log->end(2).confirmed_ms >= 0);
+  BOOST_TEST(values(*f.log, 2, 0) == (strings{"b", "d"}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(bounds_a_read_but_gives_at_least_one_record, fixture, fixtures) {
+  fixture f;
+  append(*f.log, {{0, std::string(100, 'a')}, {0, std::string(100, 'b')}, {0, std::string(100, 'c')}});
+  const auto count = [&](int64_t from, size_t records, size_t bytes) {
+    auto read = f.log->read(0, from, records, bytes);
+    BOOST_REQUIRE_MESSAGE(read.ok(), read.why.message);
+    return read->size();
+  };
+  BOOST_TEST(count(0, 2, 1'000) == 2u);
+  BOOST_TEST(count(0, 10, 200) == 2u);
+  BOOST_TEST(count(0, 10, 299) == 2u);
+  BOOST_TEST(count(0, 10, 1) == 1u);
+  BOOST_TEST(count(0, 0, 1'000) == 0u);
+  BOOST_TEST(count(3, 10, 1'000) == 0u); // at the end: nothing yet
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(refuses_to_read_outside_of_what_it_keeps, fixture, fixtures) {
+  fixture f;
+  append(*f.log, {{0, "a"}, {0, "b"}, {0, "c"}});
+  BOOST_REQUIRE(f.log->trim(0, 1).ok());
+  for (const int64_t from : {int64_t{-1}, int64_t{0}, int64_t{4}}) {
+    auto read = f.log->read(0, from, 10, 100);
+    BOOST_TEST(!read.ok());
+    BOOST_TEST((read.why.code == errc::out_of_range));
+  }
+  BOOST_TEST((f.log->read(3, 0, 10, 100).why.code == errc::out_of_range)); // no such partition
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(trims_from_the_front_and_never_uses_an_offset_again, fixture, fixtures) {
+  fixture f;
+  append(*f.log, {{0, "a"}, {0, "b"}, {0, "c"}, {1, "other"}});
+  BOOST_REQUIRE(f.log->trim(0, 2).ok());
+  BOOST_TEST(f.log->begin(0) == 2);
+  BOOST_TEST(values(*f.log, 0, 2) == (strings{"c"}), boost::test_tools::per_element());
+  BOOST_REQUIRE(f.log->trim(0, 1).ok()); // less than before: nothing happens
+  BOOST_TEST(f.log->begin(0) == 2);
+  BOOST_REQUIRE(f.log->trim(0, 3).ok());
+  BOOST_TEST(f.log->end(0).offset == 3);
+  BOOST_TEST((f.log->trim(0, 4).code == errc::out_of_range));
+  const auto outcomes = append(*f.log, {{0, "d"}});
+  BOOST_TEST(outcomes[0].offset == 3);
+  BOOST_TEST(values(*f.log, 0, 3) == (strings{"d"}), boost::test_tools::per_element());
+  BOOST_TEST(values(*f.log, 1, 0) == (strings{"other"}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(refuses_a_whole_batch_that_names_an_unknown_partition, fixture, fixtures) {
+  fixture f;
+  for (const auto& outcome : append(*f.log, {{0, "a"}, {3, "b"}})) BOOST_TEST((outcome.fate == append_fate::refused));
+  BOOST_TEST(f.log->end(0).offset == 0);
+  append_durable(*f.log, 0, "c");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(tells_that_there_is_something_new_once_it_can_be_read, fixture, fixtures) {
+  fixture f;
+  std::vector<int64_t> ends;
+  f.log->on_appended([&] { ends.push_back(f.log->end(0).offset); });
+  append(*f.log, {{0, "a"}, {0, "b"}});
+  append(*f.log, {});
+  append(*f.log, {{0, "c"}});
+  BOOST_TEST(ends == (std::vector<int64_t>{2, 3}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(lets_many_read_and_trim_while_one_appends, fixture, fixtures) {
+  fixture f;
+  constexpr int64_t total = 3'000;
+  std::atomic<int64_t> wrong{0};
+  const auto follow = [&](uint32_t partition) {
+    int64_t next = 0;
+    while (next < total) {
+      auto read = f.log->read(partition, next, 100, 10'000);
+      if (!read.ok()) {
+        if (read.why.code != errc::out_of_range || partition != 2) ++wrong;
+        next = std::max(next, f.log->begin(partition)); // trimmed away
+        continue;
+      }
+      for (const auto& record : *read)
+        if (record.offset != next || record.value != std::to_string(next) || record.offset >= f.log->end(partition).offset)
+          ++wrong;
+        else
+          ++next;
+      if (wrong > 0) return;
+    }
+  };
+  std::vector<std::thread> readers;
+  for (const uint32_t partition : {0u, 1u, 2u, 2u}) readers.emplace_back(follow, partition);
+  for (int64_t i = 0; i < total; i += 10) {
+    std::vector<log_record> records;
+    for (int64_t each = i; each < i + 10; ++each)
+      for (uint32_t partition = 0; partition < 3; ++partition) records.push_back({partition, std::to_string(each)});
+    append(*f.log, std::move(records));
+    if (i % 500 == 0) BOOST_TEST(f.log->trim(2, i).ok());
+  }
+  for (auto& reader : readers) reader.join();
+  BOOST_TEST(wrong == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(the_embedded_log)
+
+BOOST_AUTO_TEST_CASE(keeps_records_begin_and_next_offset_over_a_restart) {
+  rocksdb_fixture f;
+  append(*f.log, {{0, "a"}, {0, "b"}, {1, "c"}, {1, "d"}});
+  BOOST_REQUIRE(f.log->trim(0, 2).ok()); // emptied
+  BOOST_REQUIRE(f.log->trim(1, 1).ok());
+  f.open();
+  BOOST_TEST(f.log->begin(0) == 2);
+  BOOST_TEST(f.log->end(0).offset == 2);
+  BOOST_TEST(values(*f.log, 1, 1) == (strings{"d"}), boost::test_tools::per_element());
+  BOOST_TEST(f.log->end(2).offset == 0);
+  BOOST_TEST(append(*f.log, {{0, "e"}})[0].offset == 2);
+}
+
+BOOST_AUTO_TEST_CASE(is_refused_with_another_number_of_partitions) {
+  rocksdb_fixture f;
+  append_durable(*f.log, 0, "a");
+  f.log.reset();
+  for (const uint32_t other : {2u, 4u, 0u}) {
+    auto opened = f.try_open(other);
+    BOOST_REQUIRE(!opened.ok());
+    BOOST_TEST((opened.why.code == errc::mismatch));
+    if (other != 0) BOOST_TEST(opened.why.message.find("created with 3 shards") != std::string::npos);
+  }
+  f.open();
+  BOOST_TEST(f.log->end(0).offset == 1);
+}
+
+BOOST_AUTO_TEST_CASE(is_refused_while_it_is_open) {
+  rocksdb_fixture f;
+  auto second = f.try_open();
+  BOOST_REQUIRE(!second.ok());
+  BOOST_TEST((second.why.code == errc::locked));
+  rocksdb_log_options plain; // without the test's Env
+  plain.path = f.directory.path() + "/other";
+  plain.now_ms = [] { return first_time_ms; };
+  auto first = open_rocksdb_log(plain);
+  BOOST_REQUIRE_MESSAGE(first.ok(), first.why.message);
+  BOOST_TEST((open_rocksdb_log(plain).why.code == errc::locked));
+}
+
+BOOST_AUTO_TEST_CASE(is_refused_when_the_file_that_names_its_state_is_gone) {
+  rocksdb_fixture f;
+  append_durable(*f.log, 0, "a");
+  f.log.reset();
+  std::filesystem::remove(f.directory.path() + "/log/CURRENT");
+  auto opened = f.try_open();
+  BOOST_REQUIRE(!opened.ok());
+  BOOST_TEST((opened.why.code == errc::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(says_so_when_a_record_in_the_middle_of_it_is_damaged) {
+  rocksdb_fixture f;
+  for (int i = 0; i < 200; ++i) append_durable(*f.log, 0, std::to_string(i) + std::string(200, 'x'));
+  f.open(); // from the write-ahead log into a table
+  f.log.reset();
+  for (const auto& file : std::filesystem::directory_iterator(f.directory.path() + "/log")) {
+    if (file.path().extension() != ".sst") continue;
+    std::fstream table(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    table.seekp(100);
+    table.write("damaged", 7);
+  }
+  auto opened = f.try_open();
+  if (!opened.ok()) { // seen already when the end was looked for
+    BOOST_TEST((opened.why.code == errc::corrupt));
+    return;
+  }
+  auto read = (*opened)->read(0, 0, 1'000, 1 << 20);
+  BOOST_REQUIRE(!read.ok());
+  BOOST_TEST((read.why.code == errc::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(reads_across_many_small_files_and_gives_trimmed_ones_back) {
+  rocksdb_fixture f(64 << 10);
+  constexpr int64_t total = 20'000;
+  for (int64_t i = 0; i < total;) {
+    std::vector<log_record> records;
+    for (int k = 0; k < 100; ++k, ++i) records.push_back({0, std::to_string(i) + std::string(300, 'x')});
+    append(*f.log, std::move(records));
+  }
+  const auto check = [&] {
+    int64_t next = f.log->begin(0);
+    while (next < total) {
+      const auto got = values(*f.log, 0, next, 2'000);
+      BOOST_REQUIRE(!got.empty());
+      for (const auto& value : got) {
+        const auto expected = std::to_string(next) + std::string(300, 'x');
+        BOOST_REQUIRE(value == expected);
+        ++next;
+      }
+    }
+  };
+  check();
+  BOOST_REQUIRE(f.log->trim(0, total / 2).ok());
+  check();
+  f.open();
+  BOOST_TEST(f.log->begin(0) == total / 2);
+  check();
+}
+
+namespace {
+
+// Faults: what is switched on for a while, and what the log has to be like before, meanwhile and after.
+void check_fault(const std::function<void(test::faulty_env&, bool)>& fault) {
+  tailless_fixture f;
+  append_durable(*f.log, 0, "before");
+  fault(f.env, true);
+  const auto failed = append(*f.log, {{0, "failed"}, {1, "failed too"}});
+  for (const auto& outcome : failed) {
+    BOOST_TEST((outcome.fate == append_fate::unknown));
+    BOOST_TEST(outcome.offset == -1);
+  }
+  BOOST_TEST(!f.log->writable());
+  BOOST_TEST(f.log->end(0).offset == 1); // nothing that may not be there can be seen
+  BOOST_TEST(values(*f.log, 0, 0) == (strings{"before"}), boost::test_tools::per_element());
+  const auto confirmed = f.log->end(0).confirmed_ms;
+  BOOST_TEST((append(*f.log, {{0, "refused"}})[0].fate == append_fate::refused));
+  BOOST_TEST(!f.log->reopen().ok()); // the cause is still there
+  BOOST_TEST(!f.log->writable());
+  BOOST_TEST(values(*f.log, 0, 0) == (strings{"before"}), boost::test_tools::per_element());
+  BOOST_TEST(f.log->end(0).confirmed_ms == confirmed);
+
+  fault(f.env, false);
+  BOOST_TEST((append(*f.log, {{0, "refused"}})[0].fate == append_fate::refused)); // only reopening brings it back
+  const auto reopened = f.log->reopen();
+  BOOST_REQUIRE_MESSAGE(reopened.ok(), reopened.message);
+  BOOST_TEST(f.log->writable());
+  append_durable(*f.log, 0, "after");
+  f.log.reset();
+  f.env.restore(test::faulty_env::unsynced::dropped); // and what was acknowledged since is really there
+  f.open();
+  auto kept = values(*f.log, 0, 0);
+  BOOST_TEST(kept.front() == "before");
+  BOOST_TEST(kept.back() == "after");
+  // The batch of unknown fate: in both partitions or in neither.
+  BOOST_TEST(kept.size() == 2u + static_cast<size_t>(f.log->end(1).offset));
+  for (const auto& value : kept) BOOST_TEST(value != "refused");
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(refuses_appends_after_a_failed_sync_until_it_is_reopened) {
+  check_fault([](test::faulty_env& env, bool on) { env.fail_syncs(on); });
+}
+
+BOOST_AUTO_TEST_CASE(refuses_appends_after_a_failed_write_until_it_is_reopened) {
+  check_fault([](test::faulty_env& env, bool on) { env.fail_writes(on); });
+}
+
+BOOST_AUTO_TEST_CASE(refuses_appends_on_a_full_disk_until_there_is_room) {
+  check_fault([](test::faulty_env& env, bool on) { env.fill_disk(on); });
+}
+
+BOOST_AUTO_TEST_CASE(does_not_go_on_when_acknowledged_records_are_gone_from_its_disk) {
+  rocksdb_fixture f;
+  append_durable(*f.log, 0, "a");
+  f.env.fail_syncs(true);
+  append(*f.log, {{0, "b"}});
+  f.env.fail_syncs(false);
+  for (const auto& file : std::filesystem::directory_iterator(f.directory.path() + "/log"))
+    if (file.path().extension() == ".log") std::filesystem::resize_file(file.path(), 0);
+  const auto reopened = f.log->reopen();
+  BOOST_TEST((reopened.code == errc::corrupt));
+  BOOST_TEST(reopened.message.find("lost acknowledged records of partition 0") != std::string::npos);
+  BOOST_TEST(!f.log->writable());
+}
+
+BOOST_AUTO_TEST_CASE(comes_back_after_reopening_itself_failed) {
+  rocksdb_fixture f;
+  append_durable(*f.log, 0, "a");
+  f.env.fail_syncs(true);
+  append(*f.log, {{0, "b"}});
+  f.env.fail_syncs(false);
+  // The probe finds the disk well, the opening does not.
+  f.env.on_io([&](const test::faulty_env::io& io) {
+    if (io.path.find("MANIFEST") != std::string::npos) f.env.fail_writes(true);
+  });
+  BOOST_TEST(!f.log->reopen().ok());
+  BOOST_TEST(!f.log->writable());
+  BOOST_TEST((f.log->read(0, 0, 1, 1).why.code == errc::io));
+  BOOST_TEST((append(*f.log, {{0, "c"}})[0].fate == append_fate::refused));
+  BOOST_TEST(f.log->end(0).offset == 1);
+  f.env.on_io({});
+  f.env.fail_writes(false);
+  const auto reopened = f.log->reopen();
+  BOOST_REQUIRE_MESSAGE(reopened.ok(), reopened.message);
+  BOOST_TEST(values(*f.log, 0, 0).front() == "a");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+} // namespace adtrack::storage

@@ -1,0 +1,342 @@
+#include "storage/shard_engine.hpp"
+
+#include <filesystem>
+#include <optional>
+
+#include <boost/test/unit_test.hpp>
+
+#include "storage/rocksdb_shard_store.hpp"
+#include "tests/support/shard_oracle.hpp"
+#include "tests/support/scratch_dir.hpp"
+
+using namespace adtrack;
+using namespace adtrack::storage;
+using namespace adtrack::test;
+
+namespace {
+
+using store_maker = std::function<std::unique_ptr<shard_store>()>;
+
+std::unique_ptr<shard_engine> open(std::unique_ptr<shard_store> store, shard_options o) {
+  auto e = shard_engine::open(std::move(store), o);
+  BOOST_REQUIRE_MESSAGE(e.ok(), e.why.message);
+  return std::move(*e);
+}
+
+void require(const status& s) { BOOST_REQUIRE_MESSAGE(s.ok(), s.message); }
+
+struct rocks {
+  scratch_dir dir;
+  std::shared_ptr<shard_store_budget> budget = std::make_shared<shard_store_budget>(8 << 20, 16 << 20);
+  std::unique_ptr<shard_store> open() {
+    auto s = open_rocksdb_shard_store({dir.path(), budget, nullptr});
+    BOOST_REQUIRE_MESSAGE(s.ok(), s.why.message);
+    return std::move(*s);
+  }
+};
+
+// Feeds a whole stream in random batches.
+void feed(shard_engine& e, const random_stream& s, size_t batch_max, uint64_t seed, shard_oracle* oracle = nullptr) {
+  std::mt19937_64 rng(seed);
+  size_t at = 0;
+  while (at < s.records.size() && s.records[at].offset < e.next_offset()) ++at;
+  while (at < s.records.size()) {
+    auto to = std::min(s.records.size(), at + 1 + rng() % batch_max);
+    require(e.apply(cut(s, at, to, e.next_offset())));
+    if (oracle)
+      for (size_t i = at; i < to; ++i) oracle->apply(s.records[i], s.controls);
+    at = to;
+  }
+}
+
+void check_answer(shard_engine& e, const shard_oracle& oracle, const std::vector<uint64_t>& ads, time_window w) {
+  analytics_query q;
+  q.ad_ids = ads;
+  q.window = w;
+  q.limit = 1'000;
+  auto got = e.view(ads)->answer(q);
+  BOOST_REQUIRE_MESSAGE(got.ok(), got.why.message);
+  std::set<uint64_t> wanted(ads.begin(), ads.end());
+  resolution finest = resolution::second;
+  auto window = oracle.widened(wanted, w, finest);
+  BOOST_TEST((got->window == window));
+  BOOST_TEST((got->finest == finest));
+  auto rows = oracle.rows(wanted, window);
+  BOOST_REQUIRE_EQUAL(got->rows.size(), rows.size());
+  BOOST_TEST(got->total == rows.size());
+  size_t i = 0;
+  for (const auto& [ad, row] : rows) {
+    const auto& r = got->rows[i++];
+    BOOST_TEST(r.ad_id == ad);
+    BOOST_TEST((r.count == row.count), "ad " << ad << " window " << window.since_s << " " << window.until_s);
+    if (r.unique_error == 0)
+      BOOST_TEST(r.unique_clicks == static_cast<double>(row.visitors.size()));
+    else
+      BOOST_TEST(std::abs(r.unique_clicks - static_cast<double>(row.visitors.size())) < 5 * r.unique_error * static_cast<double>(row.visitors.size()));
+  }
+}
+
+void check_many_answers(shard_engine& e, const shard_oracle& oracle, uint64_t seed, int n, const stream_options& o) {
+  std::mt19937_64 rng(seed);
+  auto span = o.step_ms_max * static_cast<int64_t>(o.records) / 2'000 + 10;
+  for (int i = 0; i < n; ++i) {
+    int64_t a = o.start_ms / 1'000 - 200 + static_cast<int64_t>(rng() % static_cast<uint64_t>(span));
+    if (rng() % 8 == 0) a -= static_cast<int64_t>(rng() % (120 * 86'400)); // among the late ones
+    int64_t b = a + 1 + static_cast<int64_t>(rng() % (1ull << (rng() % 24)));
+    std::vector<uint64_t> ads;
+    if (rng() % 3) ads = {1 + rng() % o.ads};
+    time_window w{a, b};
+    if (rng() % 10 == 0) w.since_s = time_window::unbounded_since;
+    if (rng() % 10 == 0) w.until_s = time_window::unbounded_until;
+    check_answer(e, oracle, ads, w);
+  }
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(shard_engine_suite)
+
+BOOST_AUTO_TEST_CASE(answers_agree_with_the_plain_definitions) {
+  for (uint64_t seed : {1, 2, 3}) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      stream_options o;
+      o.records = 6'000;
+      o.visitors = seed == 3 ? 4'000 : 200;
+      auto s = make_stream(seed, o);
+      shard_oracle oracle;
+      auto e = open(make_memory_shard_store(), {.commit_records = 777});
+      feed(*e, s, 500, seed, &oracle);
+      BOOST_TEST(e->fates().counted == oracle.counted_seen);
+      BOOST_TEST(e->fates().duplicates == oracle.duplicates_seen);
+      check_many_answers(*e, oracle, seed, 150, o);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(expired_seconds_and_minutes_widen_the_window_and_nothing_else) {
+  stream_options o;
+  o.records = 6'000;
+  o.step_ms_max = 100'000; // the stream spans months
+  o.late = 0.3;
+  o.ads = 4;
+  rocks r;
+  auto s = make_stream(11, o);
+  s.controls[0].second_days = 2;
+  s.controls[0].minute_days = 10;
+  shard_oracle oracle;
+  auto e = open(r.open(), {.commit_records = 500});
+  feed(*e, s, 300, 11, &oracle);
+  check_many_answers(*e, oracle, 12, 400, o);
+  require(e->sync());
+  e.reset();
+  e = open(r.open(), {});
+  check_many_answers(*e, oracle, 13, 200, o);
+}
+
+BOOST_AUTO_TEST_CASE(two_stores_that_replay_one_log_have_equal_digests_whatever_the_batches) {
+  // Across the edge of the dedupe window (the stream spans twelve days), and with a clock that once jumps a year ahead.
+  stream_options o;
+  o.records = 200'000;
+  o.step_ms_max = 10'000;
+  o.duplicates = 0.3;
+  o.jump_at = 90'000;
+  o.ads = 200;
+  auto s = make_stream(21, o);
+  shard_oracle oracle;
+  auto plain = open(make_memory_shard_store(), {.commit_records = 20'000});
+  feed(*plain, s, 3'000, 1, &oracle);
+  BOOST_TEST(plain->fates().counted == oracle.counted_seen);
+  BOOST_TEST(plain->fates().duplicates == oracle.duplicates_seen);
+  auto marks = plain->kept_digests();
+  BOOST_REQUIRE_GE(marks.size(), 3u);
+  BOOST_TEST(marks[0].offset == 65'536);
+  BOOST_TEST(marks[0].value != marks[1].value);
+
+  rocks r;
+  auto worker = std::make_shared<background>();
+  // Little memory: rows are evicted, the open identities sealed and merged all the time.
+  shard_options small{.commit_records = 1'013, .cache_bytes = 1 << 20, .dedupe_bytes = 1 << 18, .worker = worker};
+  std::unique_ptr<shard_engine> e;
+  for (size_t stop : {30'000, 110'000, 200'000}) { // two restarts, each forgetting what was not committed
+    e.reset();
+    e = open(r.open(), small);
+    random_stream head{{s.records.begin(), s.records.begin() + static_cast<long>(stop)}, s.controls};
+    feed(*e, head, 700, stop);
+  }
+  auto other = e->kept_digests();
+  BOOST_REQUIRE_EQUAL(other.size(), marks.size());
+  for (size_t i = 0; i < marks.size(); ++i) {
+    BOOST_TEST(other[i].offset == marks[i].offset);
+    BOOST_TEST(other[i].value == marks[i].value);
+  }
+  BOOST_TEST(e->digest().value == plain->digest().value);
+  check_many_answers(*e, oracle, 5, 20, o);
+}
+
+BOOST_AUTO_TEST_CASE(one_record_more_or_one_fate_different_gives_another_digest) {
+  stream_options o;
+  o.records = 1'000;
+  auto s = make_stream(31, o);
+  auto a = open(make_memory_shard_store(), {});
+  auto b = open(make_memory_shard_store(), {});
+  feed(*a, s, 100, 1);
+  auto t = s;
+  auto& r = *std::find_if(t.records.begin() + 500, t.records.end(), [](const auto& x) { return x.what == shard_record::kind::event; });
+  r.visitor ^= r.type == event_type::click ? 1 : 0;
+  r.invalid = r.invalid == invalid_reason::none ? invalid_reason::datacenter : invalid_reason::none;
+  feed(*b, t, 100, 1);
+  BOOST_TEST(a->digest().value != b->digest().value);
+  auto before = a->digest().value;
+  t.records.back().offset += 1;
+  require(a->apply(cut(t, t.records.size() - 1, t.records.size(), a->next_offset())));
+  BOOST_TEST(a->digest().value != before);
+}
+
+BOOST_AUTO_TEST_CASE(an_identity_counts_again_once_the_window_has_passed) {
+  auto e = open(make_memory_shard_store(), {});
+  random_stream s;
+  control c;
+  c.dedupe_window_s = 86'400;
+  s.controls.push_back(c);
+  auto at = [&](int64_t offset, int64_t log_ms) {
+    shard_record r;
+    if (offset == 0) r.what = shard_record::kind::control;
+    r.offset = offset;
+    r.id = {1, 1};
+    r.ad_id = 5;
+    r.time_s = 1'700'000'000;
+    r.log_time_ms = log_ms;
+    s.records.push_back(r);
+  };
+  int64_t t = 1'700'000'000'000 / 3'600'000 * 3'600'000, hour = 3'600'000;
+  at(0, t);
+  at(1, t);
+  // H rises an hour a record at most.
+  for (int64_t i = 1; i <= 24; ++i) at(1 + i, t + i * hour);
+  at(26, t + 25 * hour); // first record that the window has passed
+  at(27, t + 25 * hour);
+  feed(*e, s, 3, 1);
+  BOOST_TEST(e->fates().counted == 2u);
+  BOOST_TEST(e->fates().duplicates == 25u);
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_jumps_a_year_moves_the_window_by_an_hour_only) {
+  auto e = open(make_memory_shard_store(), {});
+  stream_options o;
+  o.records = 2;
+  auto s = make_stream(1, o);
+  s.records[1].log_time_ms = s.records[0].log_time_ms + 365ll * 86'400'000;
+  feed(*e, s, 2, 1);
+  BOOST_TEST(e->clock_ms() == s.records[0].log_time_ms + 3'600'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_control_record_of_unknown_logic_stops_the_shard_before_it) {
+  auto e = open(make_memory_shard_store(), {});
+  stream_options o;
+  o.records = 10;
+  o.duplicates = 0;
+  auto s = make_stream(1, o);
+  control future;
+  future.logic = logic_version + 1;
+  s.controls.push_back(future);
+  s.records[5].what = shard_record::kind::control;
+  s.records[5].index = 1;
+  auto why = e->apply(cut(s, 0, 10, 0));
+  BOOST_TEST((why.code == errc::mismatch));
+  BOOST_TEST(e->next_offset() == s.records[4].offset + 1);
+  BOOST_TEST(why.message.find("upgrade") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_that_does_not_start_where_the_shard_stands_is_refused) {
+  auto e = open(make_memory_shard_store(), {});
+  auto s = make_stream(1, {});
+  BOOST_TEST((e->apply(cut(s, 5, 10, 7)).code == errc::out_of_range));
+  BOOST_TEST(e->next_offset() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_not_committed_is_applied_again_after_a_restart_and_counts_once) {
+  rocks r;
+  stream_options o;
+  o.records = 5'000;
+  auto s = make_stream(41, o);
+  shard_oracle oracle;
+  for (size_t i = 0; i < s.records.size(); ++i) oracle.apply(s.records[i], s.controls);
+  auto e = open(r.open(), {.commit_records = 1'000});
+  random_stream head{{s.records.begin(), s.records.begin() + 2'500}, s.controls};
+  feed(*e, head, 300, 1);
+  auto stood = e->next_offset();
+  e.reset(); // without a commit
+  e = open(r.open(), {.commit_records = 1'000});
+  BOOST_TEST(e->next_offset() < stood);
+  BOOST_TEST(e->next_offset() > 0);
+  feed(*e, s, 300, 2);
+  check_many_answers(*e, oracle, 3, 100, o);
+}
+
+BOOST_AUTO_TEST_CASE(a_view_keeps_its_numbers_while_the_engine_goes_on) {
+  rocks r;
+  stream_options o;
+  o.records = 4'000;
+  auto s = make_stream(51, o);
+  auto e = open(r.open(), {.commit_records = 500});
+  random_stream head{{s.records.begin(), s.records.begin() + 2'000}, s.controls};
+  shard_oracle oracle;
+  feed(*e, head, 300, 1, &oracle);
+  auto all = e->view();
+  std::vector<uint64_t> some{1, 2, 3};
+  auto few = e->view(some);
+  feed(*e, s, 300, 1);
+  require(e->commit());
+  analytics_query q;
+  q.limit = 1'000;
+  auto got = all->answer(q);
+  BOOST_REQUIRE(got.ok());
+  auto rows = oracle.rows({}, {});
+  BOOST_REQUIRE_EQUAL(got->rows.size(), rows.size());
+  for (const auto& row : got->rows) BOOST_TEST((row.count == rows.at(row.ad_id).count));
+  q.ad_ids = some;
+  got = few->answer(q);
+  BOOST_REQUIRE(got.ok());
+  for (const auto& row : got->rows) BOOST_TEST((row.count == rows.at(row.ad_id).count));
+}
+
+BOOST_AUTO_TEST_CASE(an_ad_with_many_visitors_keeps_its_sketch_over_commits_evictions_and_restarts) {
+  rocks r;
+  random_stream s;
+  s.controls.emplace_back();
+  for (int64_t i = 0; i < 60'000; ++i) {
+    shard_record c;
+    if (i == 0) c.what = shard_record::kind::control;
+    c.offset = i;
+    c.ad_id = 1 + static_cast<uint64_t>(i % 7 == 0);
+    c.id = {static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15ull, 3};
+    c.visitor = static_cast<uint64_t>(i / 2) * 0xD6E8FEB86659FD93ull;
+    c.time_s = 1'700'000'000 + i / 100;
+    c.log_time_ms = c.time_s * 1'000;
+    s.records.push_back(c);
+  }
+  shard_options tight{.commit_records = 500, .cache_bytes = 1 << 16};
+  auto e = open(r.open(), tight);
+  random_stream head{{s.records.begin(), s.records.begin() + 31'000}, s.controls};
+  feed(*e, head, 900, 1);
+  e.reset();
+  e = open(r.open(), tight);
+  feed(*e, s, 900, 2);
+  auto plain = open(make_memory_shard_store(), {});
+  feed(*plain, s, 900, 3);
+  analytics_query q;
+  for (auto w : {time_window{}, time_window{1'700'000'007, 1'700'000'531}}) {
+    q.window = w;
+    auto a = e->view()->answer(q), b = plain->view()->answer(q);
+    BOOST_REQUIRE(a.ok() && b.ok());
+    BOOST_REQUIRE_EQUAL(a->rows.size(), 2u);
+    for (size_t i = 0; i < 2; ++i) {
+      BOOST_TEST(a->rows[i].unique_clicks == b->rows[i].unique_clicks);
+      BOOST_TEST(a->rows[i].unique_error > 0);
+      BOOST_TEST((a->rows[i].count == b->rows[i].count));
+    }
+  }
+  BOOST_TEST(e->digest().value == plain->digest().value);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

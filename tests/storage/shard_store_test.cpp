@@ -1,0 +1,148 @@
+// One suite for every shard store.
+#include "storage/shard_store.hpp"
+
+#include <boost/mpl/list.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "model/visitor_set.hpp"
+#include "storage/rocksdb_shard_store.hpp"
+#include "storage/shard_keys.hpp"
+#include "tests/support/scratch_dir.hpp"
+
+using namespace adtrack;
+using namespace adtrack::storage;
+
+namespace {
+
+struct memory_fixture {
+  std::unique_ptr<shard_store> store = make_memory_shard_store();
+};
+
+struct rocksdb_fixture {
+  test::scratch_dir dir;
+  std::shared_ptr<shard_store_budget> budget = std::make_shared<shard_store_budget>(8 << 20, 8 << 20);
+  std::unique_ptr<shard_store> store;
+  rocksdb_fixture() { open(); }
+  void open() {
+    store.reset();
+    auto opened = open_rocksdb_shard_store({dir.path() + "/store", budget, nullptr});
+    BOOST_REQUIRE_MESSAGE(opened.ok(), opened.why.message);
+    store = std::move(*opened);
+  }
+};
+
+using fixtures = boost::mpl::list<memory_fixture, rocksdb_fixture>;
+
+std::string visitors(std::initializer_list<uint64_t> members) {
+  visitor_set set;
+  for (auto m : members) set.add(m);
+  std::string out;
+  set.encode(out);
+  return out;
+}
+
+void write(shard_store& store, const std::function<void(store_batch&)>& fill) {
+  auto batch = store.new_batch();
+  fill(*batch);
+  auto why = store.write(*batch);
+  BOOST_REQUIRE_MESSAGE(why.ok(), why.message);
+}
+
+std::vector<std::string> keys_between(const store_reader& store, std::string_view from, std::string_view to) {
+  std::vector<std::string> out;
+  auto why = store.scan(from, to, [&](std::string_view key, std::string_view) {
+    out.emplace_back(key);
+    return true;
+  });
+  BOOST_REQUIRE(why.ok());
+  return out;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(shard_store_suite)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_batch_is_read_back, F, fixtures) {
+  F f;
+  write(*f.store, [](store_batch& b) {
+    b.put("a", "1");
+    b.put("b", std::string("\0x", 2));
+    b.erase("a");
+    BOOST_TEST(b.bytes() > 0u);
+  });
+  BOOST_TEST((f.store->get("a").why.code == errc::not_found));
+  BOOST_TEST(*f.store->get("b") == std::string("\0x", 2));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(an_empty_batch_has_no_bytes_and_changes_nothing, F, fixtures) {
+  F f;
+  write(*f.store, [](store_batch& b) { BOOST_TEST(b.bytes() == 0u); });
+  BOOST_TEST(keys_between(*f.store, "", "\xff").empty());
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_scan_is_half_open_in_key_order_and_stops_when_told, F, fixtures) {
+  F f;
+  write(*f.store, [](store_batch& b) {
+    for (auto k : {"d", "b", "a", "c"}) b.put(k, k);
+  });
+  BOOST_TEST((keys_between(*f.store, "b", "d") == std::vector<std::string>{"b", "c"}));
+  int seen = 0;
+  auto why = f.store->scan("a", "z", [&](auto, auto) { return ++seen < 2; });
+  BOOST_TEST(why.ok());
+  BOOST_TEST(seen == 2);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_range_goes_at_once_and_what_is_put_after_it_stays, F, fixtures) {
+  F f;
+  write(*f.store, [](store_batch& b) {
+    for (auto k : {"a", "b", "c", "d"}) b.put(k, k);
+  });
+  write(*f.store, [](store_batch& b) {
+    b.erase_range("b", "d");
+    b.put("c", "new");
+  });
+  BOOST_TEST((keys_between(*f.store, "", "z") == std::vector<std::string>{"a", "c", "d"}));
+  BOOST_TEST(*f.store->get("c") == "new");
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(visitor_sets_merge_by_union, F, fixtures) {
+  F f;
+  auto key = keys::bucket(visitor_key_prefix, {7, bucket_level::day, 86'400});
+  write(*f.store, [&](store_batch& b) { b.put(key, visitors({1, 2})); });
+  write(*f.store, [&](store_batch& b) { b.merge(key, visitors({2, 3})); });
+  write(*f.store, [&](store_batch& b) { b.merge(key, visitors({4})); });
+  BOOST_TEST(*f.store->get(key) == visitors({1, 2, 3, 4}));
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_snapshot_stays_as_it_was, F, fixtures) {
+  F f;
+  write(*f.store, [](store_batch& b) { b.put("a", "old"); });
+  auto frozen = f.store->snapshot();
+  write(*f.store, [](store_batch& b) {
+    b.put("a", "new");
+    b.put("b", "new");
+  });
+  BOOST_TEST(*frozen->get("a") == "old");
+  BOOST_TEST((keys_between(*frozen, "", "z") == std::vector<std::string>{"a"}));
+}
+
+BOOST_AUTO_TEST_CASE(what_was_written_is_there_after_a_reopen_logged_or_flushed) {
+  rocksdb_fixture f;
+  auto bulk = f.store->new_batch();
+  bulk->put("bulk", "1");
+  BOOST_REQUIRE(f.store->write(*bulk, false).ok());
+  BOOST_REQUIRE(f.store->flush().ok());
+  write(*f.store, [](store_batch& b) { b.put("logged", "1"); });
+  f.open();
+  BOOST_TEST(f.store->get("bulk").ok());
+  BOOST_TEST(f.store->get("logged").ok());
+}
+
+BOOST_AUTO_TEST_CASE(one_store_is_not_opened_twice) {
+  rocksdb_fixture f;
+  auto again = open_rocksdb_shard_store({f.dir.path() + "/store", f.budget, nullptr});
+  BOOST_TEST(!again.ok());
+  BOOST_TEST((again.why.code == errc::locked));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,212 @@
+// The contract's definitions of counting, written plainly and slowly: lists and loops, no buckets. What the shard engine says is held
+// against it. Also makes the random record streams that both are fed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "model/analytics.hpp"
+#include "model/control.hpp"
+#include "model/record_batch.hpp"
+
+namespace adtrack::test {
+
+class shard_oracle {
+public:
+  void apply(const shard_record& r, const std::vector<control>& controls) {
+    if (r.what == shard_record::kind::control) settings_ = controls[r.index];
+    tick(r.log_time_ms, r.what == shard_record::kind::control);
+    if (r.what != shard_record::kind::event) return;
+    auto it = seen_.find(r.id);
+    if (it != seen_.end() && it->second.segment >= horizon_h_) {
+      ++duplicates_seen;
+      write(r.ad_id, it->second.time_s);
+      duplicates_.push_back({r.ad_id, it->second.time_s, it->second.fields != r.fields_hash});
+      return;
+    }
+    ++counted_seen;
+    seen_[r.id] = {clock_ms_ / 3'600'000, r.fields_hash, r.time_s};
+    write(r.ad_id, r.time_s);
+    counted_.push_back(r);
+  }
+
+  // The window that an answer for these ads must show: widened where what it needs has expired.
+  time_window widened(const std::set<uint64_t>& ads, time_window w, resolution& finest) const {
+    for (bool moved = true; moved;) {
+      auto before = w;
+      for (const auto& [key, m] : minutes_) {
+        auto [ad, start] = key;
+        if (!ads.empty() && !ads.count(ad)) continue;
+        for (bool left : {true, false}) {
+          int64_t edge = left ? before.since_s : before.until_s;
+          if (edge <= 0 || edge > 4'000'000'000 || edge % 900 == 0 || edge / 900 != start / 900) continue;
+          int64_t from = left ? edge : std::max(edge / 900 * 900, before.since_s);
+          int64_t to = left ? std::min(edge / 900 * 900 + 900, before.until_s) : edge;
+          if (start + 60 <= from || start >= to) continue; // not needed
+          bool cut = start < from || start + 60 > to;
+          int64_t step = m.gone || m.written_ms < minutes_ms_ ? 900 : cut && (m.seconds_gone || m.written_ms < seconds_ms_) ? 60 : 0;
+          if (!step) continue;
+          finest = std::max(finest, step == 60 ? resolution::minute : resolution::quarter_hour);
+          if (left)
+            w.since_s = std::min(w.since_s, edge / step * step);
+          else
+            w.until_s = std::max(w.until_s, (edge + step - 1) / step * step);
+        }
+      }
+      moved = !(w == before);
+    }
+    return w;
+  }
+
+  struct row {
+    counters count;
+    std::set<uint64_t> visitors;
+  };
+  std::map<uint64_t, row> rows(const std::set<uint64_t>& ads, const time_window& w) const {
+    std::map<uint64_t, row> out;
+    auto in = [&](uint64_t ad, int64_t t) { return (ads.empty() || ads.count(ad)) && t >= w.since_s && t < w.until_s; };
+    for (const auto& r : counted_) {
+      if (!in(r.ad_id, r.time_s)) continue;
+      auto& o = out[r.ad_id];
+      bool click = r.type == event_type::click, valid = r.invalid == invalid_reason::none;
+      if (valid)
+        ++o.count[click ? metric::valid_clicks : metric::valid_impressions];
+      else
+        ++o.count.values[static_cast<size_t>(click ? metric::invalid_clicks : metric::invalid_impressions) + static_cast<size_t>(r.invalid) - 1];
+      if (click && valid) {
+        o.visitors.insert(r.visitor);
+        if (r.play_time_secs != absent) {
+          ++o.count[metric::play_time_count];
+          o.count[metric::play_time_sum] += static_cast<uint64_t>(r.play_time_secs);
+        }
+        if (r.watched_percent != absent) {
+          ++o.count[metric::watched_count];
+          o.count[metric::watched_sum] += static_cast<uint64_t>(r.watched_percent);
+        }
+      }
+      o.count.last_counted_ms = std::max(o.count.last_counted_ms, r.log_time_ms);
+    }
+    for (const auto& d : duplicates_)
+      if (auto it = out.find(d.ad); it != out.end() && in(d.ad, d.time_s)) {
+        ++it->second.count[metric::duplicates];
+        if (d.conflict) ++it->second.count[metric::conflicts];
+      }
+    return out;
+  }
+
+  uint64_t counted_seen = 0, duplicates_seen = 0;
+  int64_t clock_ms() const { return clock_ms_; }
+
+private:
+  struct first {
+    int64_t segment;
+    uint32_t fields;
+    int64_t time_s;
+  };
+  struct minute {
+    int64_t written_ms = 0;
+    bool seconds_gone = false, gone = false;
+  };
+  struct duplicate {
+    uint64_t ad;
+    int64_t time_s;
+    bool conflict;
+  };
+
+  void tick(int64_t t, bool is_control) {
+    // A control record's own settings take part from the next record on.
+    const auto& s = is_control ? before_ : settings_;
+    clock_ms_ = clock_ms_ == 0 ? t : std::max(clock_ms_, std::min(t, clock_ms_ + 3'600'000));
+    horizon_h_ = std::max(horizon_h_, (clock_ms_ - s.dedupe_window_s * 1'000) / 3'600'000);
+    seconds_ms_ = std::max(seconds_ms_, clock_ms_ - s.second_days * 86'400'000);
+    minutes_ms_ = std::max(minutes_ms_, clock_ms_ - s.minute_days * 86'400'000);
+    before_ = settings_;
+  }
+  void write(uint64_t ad, int64_t time_s) {
+    auto [it, made] = minutes_.try_emplace({ad, time_s / 60 * 60});
+    auto& m = it->second;
+    if (!made && (m.gone || m.written_ms < minutes_ms_)) {
+      m.gone = true;
+      return;
+    }
+    if (!made && m.written_ms < seconds_ms_) m.seconds_gone = true;
+    m.written_ms = clock_ms_;
+  }
+
+  control settings_, before_;
+  int64_t clock_ms_ = 0, horizon_h_ = 0, seconds_ms_ = 0, minutes_ms_ = 0;
+  std::map<identity, first> seen_;
+  std::map<std::pair<uint64_t, int64_t>, minute> minutes_;
+  std::vector<shard_record> counted_;
+  std::vector<duplicate> duplicates_;
+};
+
+struct stream_options {
+  size_t records = 10'000;
+  uint64_t ads = 20;
+  int64_t start_ms = 1'700'000'000'000;
+  int64_t step_ms_max = 500;    // between records, uniform from 0
+  double duplicates = 0.2;      // share of records that repeat an earlier one, of all that came
+  double late = 0.05;           // share whose event time is days old
+  int64_t jump_at = -1;         // this record's log time is a year ahead, and that one's only
+  int64_t window_s = 7 * 86'400;
+  uint64_t visitors = 500;
+};
+
+// A stream as the log reader would hand it over: a control record first.
+struct random_stream {
+  std::vector<shard_record> records;
+  std::vector<control> controls;
+};
+
+inline random_stream make_stream(uint64_t seed, const stream_options& o) {
+  std::mt19937_64 rng(seed);
+  auto below = [&](uint64_t n) { return rng() % n; };
+  auto chance = [&](double p) { return static_cast<double>(rng() >> 11) * 0x1p-53 < p; };
+  random_stream out;
+  control c;
+  c.dedupe_window_s = o.window_s;
+  out.controls.push_back(c);
+  int64_t now = o.start_ms, offset = 0;
+  for (size_t i = 0; i < o.records; ++i) {
+    now += static_cast<int64_t>(below(static_cast<uint64_t>(o.step_ms_max) + 1));
+    shard_record r;
+    if (i == 0) {
+      r.what = shard_record::kind::control;
+    } else if (i > 1 && chance(o.duplicates)) {
+      r = out.records[1 + below(out.records.size() - 1)];
+      if (r.what == shard_record::kind::event && chance(0.2)) r.fields_hash ^= 1;
+    } else {
+      r.type = chance(0.5) ? event_type::click : event_type::impression;
+      r.invalid = chance(0.1) ? invalid_reason::bot : invalid_reason::none;
+      r.ad_id = 1 + below(o.ads) * below(o.ads) / o.ads;
+      r.id = {rng(), rng()};
+      r.visitor = below(o.visitors) * 0x9E3779B97F4A7C15ull;
+      r.fields_hash = static_cast<uint32_t>(rng());
+      r.time_s = now / 1'000 - static_cast<int64_t>(chance(o.late) ? below(120 * 86'400) : below(90));
+      if (r.type == event_type::click && chance(0.5)) r.play_time_secs = static_cast<int32_t>(below(100));
+      if (r.type == event_type::click && chance(0.5)) r.watched_percent = static_cast<int32_t>(below(101));
+    }
+    r.offset = offset;
+    offset += chance(0.01) ? 3 : 1; // offsets need not be dense
+    r.log_time_ms = static_cast<int64_t>(i) == o.jump_at ? now + 365ll * 86'400'000 : now - static_cast<int64_t>(below(50));
+    out.records.push_back(r);
+  }
+  return out;
+}
+
+// Cuts records [from, to) of a stream into one batch; `first_offset` is where the shard stands.
+inline record_batch cut(const random_stream& s, size_t from, size_t to, int64_t first_offset) {
+  record_batch b;
+  b.first_offset = first_offset;
+  b.records.assign(s.records.begin() + static_cast<long>(from), s.records.begin() + static_cast<long>(to));
+  b.controls = s.controls;
+  b.next_offset = b.records.empty() ? first_offset : b.records.back().offset + 1;
+  return b;
+}
+
+} // namespace adtrack::test
