@@ -75,8 +75,7 @@ void catalogue_state::changed(storage::ads_catalogue::change change, uint64_t id
   switch (change.what) {
   case verdict::done: return written(std::move(change.value), reply);
   case verdict::not_found: return reply->fail(failure::not_found, no_such_ad(id));
-  case verdict::precondition_failed:
-    return reply->fail(failure::precondition_failed, "the ad was changed since that version");
+  case verdict::precondition_failed: return reply->fail(failure::precondition_failed, "the ad was changed since that version");
   case verdict::failed: return not_written(change.why, reply);
   }
 }

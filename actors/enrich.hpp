@@ -27,6 +27,7 @@ struct enrich_state {
   append_ptr to_records(const ingest_ptr& batch) const;
 };
 
-enrich_actor::behavior_type enrich(enrich_actor::stateful_pointer<enrich_state> self, context_ptr context, log_writer_actor writer);
+enrich_actor::behavior_type enrich(enrich_actor::stateful_pointer<enrich_state> self, context_ptr context,
+                                   log_writer_actor writer);
 
 } // namespace adtrack::actors

@@ -74,7 +74,8 @@ void in_flight::sweep(steady_clock::time_point now) {
       batches_.pop_front();
     }
   }
-  for (const auto& batch : late) batch->fail(failure::timed_out, "the log did not answer in time; a retry with the same event_id is safe");
+  for (const auto& batch : late)
+    batch->fail(failure::timed_out, "the log did not answer in time; a retry with the same event_id is safe");
 }
 
 void in_flight::abandon(failure why, const std::string& detail) {

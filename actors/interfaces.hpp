@@ -62,8 +62,7 @@ using query_worker_actor = caf::typed_actor<
     caf::replies_to<query_atom, view_ptr, analytics_query>::with<shard_answer>>;
 
 // Asks the shards that a question concerns, gathers, merges, completes.
-using analytics_actor = caf::typed_actor<
-    caf::reacts_to<query_atom, analytics_query, reply_ptr>>;
+using analytics_actor = caf::typed_actor<caf::reacts_to<query_atom, analytics_query, reply_ptr>>;
 
 // Owns the ads catalogue. Detached: writes block until they are durable.
 using catalogue_actor = caf::typed_actor<

@@ -18,8 +18,8 @@ class log_wake {
 public:
   void attach(log_reader_actor reader);
   void close();
-  void ring();                                      // any thread
-  void clear() noexcept { rung_.store(false); }     // by the reader, before it looks
+  void ring();                                  // any thread
+  void clear() noexcept { rung_.store(false); } // by the reader, before it looks
 
 private:
   std::atomic<bool> rung_{false};
@@ -35,8 +35,8 @@ public:
   void init(pointer self, context_ptr context, std::shared_ptr<log_wake> wake);
   void seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset);
   void credit(uint32_t partition, uint64_t epoch);
-  void woken();    // now, or when the linger time is over
-  void look();     // at every partition, once
+  void woken(); // now, or when the linger time is over
+  void look();  // at every partition, once
   void tick();
 
 private:

@@ -14,9 +14,7 @@ namespace {
 
 constexpr int64_t not_durable_offset = -2;
 
-bool on_disk(storage::append_fate fate) {
-  return fate == storage::append_fate::durable || fate == storage::append_fate::spooled;
-}
+bool on_disk(storage::append_fate fate) { return fate == storage::append_fate::durable || fate == storage::append_fate::spooled; }
 
 outcome outcome_of(const storage::append_outcome& said, uint32_t partition) {
   switch (said.fate) {
@@ -126,13 +124,12 @@ void log_writer_state::flush() {
   group->accepted = accepted_;
   group->seconds = seconds_;
   records_->Observe(static_cast<double>(group->records));
-  context_->log().append(std::move(records),
-                         [group, me = caf::actor_cast<log_writer_actor>(self_)](std::vector<storage::append_outcome> outcomes) {
-                           const bool fine = group->finish(outcomes, [&me](uint64_t id, int64_t offset) {
-                             caf::anon_send(me, done_atom_v, id, offset);
-                           });
-                           if (!fine) caf::anon_send(me, failed_atom_v);
-                         });
+  context_->log().append(
+      std::move(records), [group, me = caf::actor_cast<log_writer_actor>(self_)](std::vector<storage::append_outcome> outcomes) {
+        const bool fine =
+            group->finish(outcomes, [&me](uint64_t id, int64_t offset) { caf::anon_send(me, done_atom_v, id, offset); });
+        if (!fine) caf::anon_send(me, failed_atom_v);
+      });
 }
 
 void log_writer_state::failed() {

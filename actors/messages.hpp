@@ -18,53 +18,68 @@
 
 namespace adtrack {
 
-template <class I> typename I::result_type inspect(I& f, identity& x) { return f(caf::meta::type_name("identity"), x.high, x.low); }
+template <class I>
+typename I::result_type inspect(I& f, identity& x) {
+  return f(caf::meta::type_name("identity"), x.high, x.low);
+}
 
-template <class I> typename I::result_type inspect(I& f, shard_record& x) {
+template <class I>
+typename I::result_type inspect(I& f, shard_record& x) {
   return f(caf::meta::type_name("shard_record"), x.what, x.type, x.progress, x.invalid, x.fields_hash, x.offset, x.log_time_ms,
            x.id, x.ad_id, x.visitor, x.time_s, x.play_time_secs, x.watched_percent, x.index);
 }
 
-template <class I> typename I::result_type inspect(I& f, control& x) {
+template <class I>
+typename I::result_type inspect(I& f, control& x) {
   return f(caf::meta::type_name("control"), x.logic, x.dedupe_window_s, x.repeat_click_s, x.second_days, x.minute_days, x.rules,
            x.visitor_key_id);
 }
 
-template <class I> typename I::result_type inspect(I& f, skipped_record& x) {
+template <class I>
+typename I::result_type inspect(I& f, skipped_record& x) {
   return f(caf::meta::type_name("skipped_record"), x.offset, x.reason);
 }
 
-template <class I> typename I::result_type inspect(I& f, record_batch& x) {
+template <class I>
+typename I::result_type inspect(I& f, record_batch& x) {
   return f(caf::meta::type_name("record_batch"), x.shard, x.first_offset, x.next_offset, x.last_hash, x.records, x.controls,
            x.skipped);
 }
 
-template <class I> typename I::result_type inspect(I& f, time_window& x) {
+template <class I>
+typename I::result_type inspect(I& f, time_window& x) {
   return f(caf::meta::type_name("time_window"), x.since_s, x.until_s);
 }
 
-template <class I> typename I::result_type inspect(I& f, position& x) {
+template <class I>
+typename I::result_type inspect(I& f, position& x) {
   return f(caf::meta::type_name("position"), x.shard, x.offset);
 }
 
-template <class I> typename I::result_type inspect(I& f, analytics_query& x) {
-  return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.page, x.limit, x.min_positions, x.timeout_ms, x.explain);
+template <class I>
+typename I::result_type inspect(I& f, analytics_query& x) {
+  return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.page, x.limit, x.min_positions, x.timeout_ms,
+           x.explain);
 }
 
-template <class I> typename I::result_type inspect(I& f, counters& x) {
+template <class I>
+typename I::result_type inspect(I& f, counters& x) {
   return f(caf::meta::type_name("counters"), x.values, x.last_counted_ms);
 }
 
-template <class I> typename I::result_type inspect(I& f, analytics_row& x) {
+template <class I>
+typename I::result_type inspect(I& f, analytics_row& x) {
   return f(caf::meta::type_name("analytics_row"), x.ad_id, x.count, x.unique_clicks, x.unique_error);
 }
 
-template <class I> typename I::result_type inspect(I& f, shard_answer& x) {
+template <class I>
+typename I::result_type inspect(I& f, shard_answer& x) {
   return f(caf::meta::type_name("shard_answer"), x.shard, x.applied, x.lag_ms, x.took_us, x.node, x.window, x.finest, x.total,
            x.rows);
 }
 
-template <class I> typename I::result_type inspect(I& f, ad_fields& x) {
+template <class I>
+typename I::result_type inspect(I& f, ad_fields& x) {
   return f(caf::meta::type_name("ad_fields"), x.title, x.description, x.url, x.advertiser, x.campaign, x.metadata);
 }
 

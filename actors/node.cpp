@@ -36,9 +36,13 @@ struct system_config : caf::actor_system_config {
 
 using handles = std::vector<caf::actor>;
 
-template <class T> caf::actor plain(const T& handle) { return caf::actor_cast<caf::actor>(handle); }
+template <class T>
+caf::actor plain(const T& handle) {
+  return caf::actor_cast<caf::actor>(handle);
+}
 
-template <class T> handles plain_all(const std::vector<T>& typed) {
+template <class T>
+handles plain_all(const std::vector<T>& typed) {
   handles out;
   for (const auto& one : typed) out.push_back(plain(one));
   return out;
@@ -52,6 +56,7 @@ struct node::impl {
   void spawn();
   front_door_ports ports();
   bool end(const handles& actors, bool gently, steady_clock::time_point deadline);
+  bool end_all(steady_clock::time_point deadline);
   bool stop(steady_clock::time_point deadline);
 
   context_ptr context;
@@ -146,6 +151,17 @@ bool node::impl::end(const handles& actors, bool gently, steady_clock::time_poin
   return true;
 }
 
+// From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied. No handle may be left when
+// this returns: a detached thread ends only when its actor has no owner.
+bool node::impl::end_all(steady_clock::time_point deadline) {
+  handles askers = plain_all(enrichers);
+  askers.push_back(plain(analyst));
+  askers.push_back(plain(librarian));
+  return end(askers, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
+         end(plain_all(shards), true, deadline) && end(plain_all(workers), false, deadline) &&
+         end({plain(watch)}, false, deadline);
+}
+
 bool node::impl::stop(steady_clock::time_point deadline) {
   if (stopped) return system == nullptr;
   stopped = true;
@@ -156,13 +172,7 @@ bool node::impl::stop(steady_clock::time_point deadline) {
   if (!idle) context->flights->abandon(failure::stopping, "the node is stopping and the log did not answer in time");
   context->log().on_appended([] {});
   wake->close();
-  // From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied.
-  handles askers = plain_all(enrichers);
-  askers.push_back(plain(analyst));
-  askers.push_back(plain(librarian));
-  const bool clean = end(askers, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
-                     end(plain_all(shards), true, deadline) && end(plain_all(workers), false, deadline) &&
-                     end({plain(watch)}, false, deadline);
+  const bool clean = end_all(deadline);
   context->flights->abandon(failure::stopping, "the node is stopping");
   if (!clean) {
     config::log(config::log_level::error, "node", "stop_incomplete",

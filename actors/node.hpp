@@ -36,7 +36,7 @@ struct node_options {
   uint64_t max_in_flight_bytes = 64u << 20;
   uint64_t max_waiting_queries = 10'000; // catalogue requests included
   uint32_t ingest_timeout_ms = 5'000;
-  size_t log_batch_records = 10'000;  // records an append, about
+  size_t log_batch_records = 10'000; // records an append, about
   size_t reader_batch_records = 2'000;
   size_t reader_batch_bytes = 4u << 20;
   uint32_t reader_credit_batches = 4; // batches on their way to one shard
@@ -46,10 +46,10 @@ struct node_options {
   uint32_t sync_ms = 10'000;
   uint32_t query_timeout_ms = 5'000; // upper bound of a query's own
   int64_t real_time_lag_ms = 1'000;
-  size_t query_workers = 1;          // threads that answer queries over many ads
-  size_t max_wide_queries = 16;      // queries over many ads in flight, the rest is refused
+  size_t query_workers = 1;            // threads that answer queries over many ads
+  size_t max_wide_queries = 16;        // queries over many ads in flight, the rest is refused
   size_t max_position_waiters = 1'000; // queries a shard that wait for min_position
-  uint32_t retry_ms = 1'000;         // between two tries to reopen what failed
+  uint32_t retry_ms = 1'000;           // between two tries to reopen what failed
   int64_t clock_max_jump_s = 300;
 };
 

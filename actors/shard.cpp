@@ -83,7 +83,8 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
   if (status.code == storage::errc::mismatch) {
     halted_ = true;
     context_->status->set_phase(shard_, shard_phase::stopped, status.message);
-    config::log(config::log_level::error, "shard", "halted", status.message, {{"shard", shard_}, {"offset", engine_->next_offset()}});
+    config::log(config::log_level::error, "shard", "halted", status.message,
+                {{"shard", shard_}, {"offset", engine_->next_offset()}});
     return;
   }
   if (!status.ok()) return engine_failed(status, "applying");
@@ -184,12 +185,13 @@ caf::result<shard_answer> shard_state::query(const analytics_query& q) {
   const auto needed = needed_offset(q);
   const bool must_wait = needed > (engine_ ? engine_->next_offset() : 0);
   if (!must_wait && !engine_) return make_error(trouble::down);
+  // Before the promise is made: from then on only the promise answers.
+  if (must_wait && waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
   auto reply = self_->make_response_promise<shard_answer>();
   if (!must_wait) {
     answer(q, reply);
     return reply;
   }
-  if (waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
   waiters_.push_back({needed, self_->clock().now() + ms(q.timeout_ms), q, reply});
   if (!expire_armed_) {
     expire_armed_ = true;
@@ -233,8 +235,7 @@ shard_answer shard_state::head_of_answer() {
   shard_answer head;
   head.shard = shard_;
   head.applied = engine_->next_offset();
-  head.lag_ms = lag_.measure(context_->log(), shard_, head.applied, context_->parts.now_ms(),
-                             context_->parts.steady_ms()).ms;
+  head.lag_ms = lag_.measure(context_->log(), shard_, head.applied, context_->parts.now_ms(), context_->parts.steady_ms()).ms;
   head.node = context_->options.node_id;
   return head;
 }

@@ -33,7 +33,8 @@ void turn_away(int fd) {
 
 } // namespace
 
-acceptor::acceptor(std::function<bool()> admit, std::function<void(int)> hand_on) : admit_(std::move(admit)), hand_on_(std::move(hand_on)) {}
+acceptor::acceptor(std::function<bool()> admit, std::function<void(int)> hand_on)
+    : admit_(std::move(admit)), hand_on_(std::move(hand_on)) {}
 
 acceptor::~acceptor() {
   stop();
@@ -67,7 +68,8 @@ void acceptor::run() {
     if (fds[0].revents != 0) return;
     bool had_room = !starved;
     starved = !accept_some();
-    if (starved && had_room) config::log(config::log_level::warning, "http", "accept_failed", "no descriptors or memory for another connection");
+    if (starved && had_room)
+      config::log(config::log_level::warning, "http", "accept_failed", "no descriptors or memory for another connection");
   }
 }
 

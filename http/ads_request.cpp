@@ -12,7 +12,8 @@ namespace {
 constexpr size_t url_bytes_max = 2'048;
 constexpr size_t metadata_bytes_max = 4'096;
 
-void text(simdjson::dom::element value, const char* name, size_t least, size_t most, std::string& out, std::vector<field_error>& errors) {
+void text(simdjson::dom::element value, const char* name, size_t least, size_t most, std::string& out,
+          std::vector<field_error>& errors) {
   std::string_view given;
   if (value.get(given) == simdjson::SUCCESS && given.find('\0') == std::string_view::npos) {
     size_t length = code_points(given);
@@ -21,8 +22,9 @@ void text(simdjson::dom::element value, const char* name, size_t least, size_t m
       return;
     }
   }
-  errors.push_back({name, least == 0 ? "must be a string of at most " + std::to_string(most) + " characters"
-                                     : "must be a string of " + std::to_string(least) + " to " + std::to_string(most) + " characters"});
+  errors.push_back({name, least == 0
+                              ? "must be a string of at most " + std::to_string(most) + " characters"
+                              : "must be a string of " + std::to_string(least) + " to " + std::to_string(most) + " characters"});
 }
 
 void metadata(simdjson::dom::element value, std::string& out, std::vector<field_error>& errors) {
@@ -54,7 +56,8 @@ bool valid_authority(std::string_view authority) {
            (rest.empty() || (rest[0] == ':' && valid_port(rest)));
   }
   auto host = authority.substr(0, authority.find(':'));
-  return !host.empty() && host.find_first_of("[]%!$&'()*+,;=") == std::string_view::npos && valid_port(authority.substr(host.size()));
+  return !host.empty() && host.find_first_of("[]%!$&'()*+,;=") == std::string_view::npos &&
+         valid_port(authority.substr(host.size()));
 }
 
 // One entity tag at the front of `text`: its opaque part with quotes. False when there is none.

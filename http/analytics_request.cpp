@@ -28,8 +28,8 @@ void bounded(const query_parameter& p, uint64_t least, uint64_t most, uint32_t& 
     errors.push_back({p.name, range_message(least, most)});
 }
 
-// A space where the offset's '+' belongs is what an unescaped '+' decodes to, and can be nothing else. A fraction rounds up: events
-// carry whole seconds, so the edge selects the same events.
+// A space where the offset's '+' belongs is what an unescaped '+' decodes to, and can be nothing else. A fraction rounds up:
+// events carry whole seconds, so the edge selects the same events.
 void time(const query_parameter& p, int64_t& out, std::vector<field_error>& errors) {
   constexpr size_t shortest_with_offset = 25;
   std::string text = p.value;
@@ -47,7 +47,8 @@ void time(const query_parameter& p, int64_t& out, std::vector<field_error>& erro
 bool first_of(const std::vector<query_parameter>& all, const query_parameter& p, std::vector<field_error>& errors) {
   auto same = [&](const query_parameter& other) { return other.name == p.name; };
   if (&*std::find_if(all.begin(), all.end(), same) == &p) return true;
-  if (std::none_of(errors.begin(), errors.end(), [&](const field_error& e) { return e.field == p.name && e.message == "must not be repeated"; }))
+  if (std::none_of(errors.begin(), errors.end(),
+                   [&](const field_error& e) { return e.field == p.name && e.message == "must not be repeated"; }))
     errors.push_back({p.name, "must not be repeated"});
   return false;
 }
@@ -89,7 +90,8 @@ bool read_analytics_query(const std::vector<query_parameter>& parameters, const 
       read_list_item(p, out, errors);
       continue;
     }
-    bool is_known = p.name == "since" || p.name == "until" || p.name == "page" || p.name == "limit" || p.name == "timeout_ms" || p.name == "explain";
+    bool is_known = p.name == "since" || p.name == "until" || p.name == "page" || p.name == "limit" || p.name == "timeout_ms" ||
+                    p.name == "explain";
     if (!is_known) {
       unknown(p, errors);
       continue;

@@ -40,8 +40,8 @@ bool media_type_is(std::string_view content_type, std::string_view wanted) noexc
 }
 
 api::api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics)
-    : options_(options), proxies_(proxies), gateway_(gateway), metrics_(metrics), ingest_keys_(options.ingest_keys), read_keys_(options.read_keys),
-      admin_keys_(options.admin_keys), rejected_(metrics) {}
+    : options_(options), proxies_(proxies), gateway_(gateway), metrics_(metrics), ingest_keys_(options.ingest_keys),
+      read_keys_(options.read_keys), admin_keys_(options.admin_keys), rejected_(metrics) {}
 
 bool api::ingest(const request& r, submission& out, awaited& later, reply& refused) {
   auto refuse = [&](reject_reason why, problem_kind kind, std::string_view detail) {
@@ -54,7 +54,8 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
     return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
   auto type = r.value(header::content_type);
   if (!media_type_is(type, json_type) && !media_type_is(type, "text/plain"))
-    return refuse(reject_reason::content_type, problem_kind::unsupported_media_type, "Send application/json, or text/plain as sendBeacon does.");
+    return refuse(reject_reason::content_type, problem_kind::unsupported_media_type,
+                  "Send application/json, or text/plain as sendBeacon does.");
   if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity"))
     return refuse(reject_reason::content_encoding, problem_kind::unsupported_media_type, "No content encoding is accepted here.");
 

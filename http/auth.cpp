@@ -16,7 +16,8 @@ bool key_ring::holds(std::string_view token) const noexcept {
   if (token.empty()) return false;
   for (const auto& key : tokens_) {
     size_t difference = key.size() ^ token.size();
-    for (size_t i = 0; i < token.size(); ++i) difference |= static_cast<size_t>(static_cast<unsigned char>(token[i] ^ key[i % key.size()]));
+    for (size_t i = 0; i < token.size(); ++i)
+      difference |= static_cast<size_t>(static_cast<unsigned char>(token[i] ^ key[i % key.size()]));
     found |= difference == 0;
   }
   return found;

@@ -1,4 +1,5 @@
-// Whose address an event carries when it names none: the peer's, or behind trusted proxies the one they vouch for. Read-only once made.
+// Whose address an event carries when it names none: the peer's, or behind trusted proxies the one they vouch for. Read-only once
+// made.
 #pragma once
 
 #include <string>
@@ -16,8 +17,8 @@ public:
   bool add(const std::vector<std::string>& entries, std::string& error);
   bool trusts(const ip_address& address) const noexcept;
 
-  // X-Forwarded-For counted from the right: each trusted hop vouches for the entry before it. An entry that is not an address ends
-  // the walk: what lies beyond it cannot be known.
+  // X-Forwarded-For counted from the right: each trusted hop vouches for the entry before it. An entry that is not an address
+  // ends the walk: what lies beyond it cannot be known.
   ip_address client(const ip_address& peer, std::string_view bytes, const request_head& head) const;
 
 private:

@@ -48,15 +48,15 @@ struct connection : timer_node {
   waits_for armed = waits_for::request;
   uint32_t armed_for = 0; // the request that the deadline is for
   framer::state seen = framer::state::need_head;
-  bool readable = false;      // the socket may hold more than was read
-  bool peer_done = false;     // epoll said that the peer sends no more
-  bool at_end = false;        // recv said so
-  bool hungry = true;         // all of `in` was looked at: only more bytes help
-  bool last_request = false;  // nothing after this answer: close
-  bool refused = false;       // closed on our own account: what the client still sends is read and dropped
+  bool readable = false;     // the socket may hold more than was read
+  bool peer_done = false;    // epoll said that the peer sends no more
+  bool at_end = false;       // recv said so
+  bool hungry = true;        // all of `in` was looked at: only more bytes help
+  bool last_request = false; // nothing after this answer: close
+  bool refused = false;      // closed on our own account: what the client still sends is read and dropped
   bool lingering = false;
-  bool continued = false;     // 100 was sent for the request in work
-  bool queued = false;        // in the loop's list of those to go on with
+  bool continued = false; // 100 was sent for the request in work
+  bool queued = false;    // in the loop's list of those to go on with
   bool open() const noexcept { return fd >= 0; }
 };
 

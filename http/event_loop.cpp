@@ -22,7 +22,7 @@ namespace {
 constexpr uint64_t wake_key = ~uint64_t{0};
 constexpr size_t scratch_bytes = 64 * 1024;
 constexpr size_t discard_max = 1 << 20; // of a refused client; then it may not get its answer
-constexpr int rounds_max = 8; // of one connection before others have their turn
+constexpr int rounds_max = 8;           // of one connection before others have their turn
 
 int64_t steady_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -50,15 +50,16 @@ ip_address peer_of(int fd) {
 // A client's request id is echoed into headers and logs, so only harmless characters pass.
 bool sane_request_id(std::string_view id) {
   return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || std::string_view("-_.:/+=@~,").find(c) != std::string_view::npos;
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("-_.:/+=@~,").find(c) != std::string_view::npos;
   });
 }
 
 } // namespace
 
 event_loop::event_loop(uint32_t index, loop_shared& shared)
-    : index_(index), shared_(shared), options_(shared.options), api_(shared.options, shared.proxies, shared.gateway, shared.metrics),
-      meter_(shared.metrics) {
+    : index_(index), shared_(shared), options_(shared.options),
+      api_(shared.options, shared.proxies, shared.gateway, shared.metrics), meter_(shared.metrics) {
   limits_.max_head_bytes = options_.max_head_bytes;
   limits_.max_headers = options_.max_headers;
   limits_.max_body_bytes = options_.max_body_bytes;
@@ -111,7 +112,8 @@ void event_loop::complete(std::vector<actors::completion> completions) {
     if (completed_.empty())
       completed_ = std::move(completions);
     else
-      completed_.insert(completed_.end(), std::make_move_iterator(completions.begin()), std::make_move_iterator(completions.end()));
+      completed_.insert(completed_.end(), std::make_move_iterator(completions.begin()),
+                        std::make_move_iterator(completions.end()));
     call = !std::exchange(woken_, true);
   }
   if (call) wake();
@@ -191,6 +193,7 @@ void event_loop::take_inbox() {
     completed.swap(completed_);
     drain_now = drain_asked_ && !draining_;
   }
+  draining_ |= drain_now; // first, so that the answers below say that they are the last
   for (int fd : adopted) open(fd);
   for (const auto& done : completed) complete_one(done);
   if (drain_now) begin_drain();
@@ -208,7 +211,6 @@ void event_loop::go_on() {
 
 // Idle connections end here; the others when their answer is sent.
 void event_loop::begin_drain() {
-  draining_ = true;
   for (size_t i = 0; i < slots_.size(); ++i)
     if (slots_[i]->open()) drive(*slots_[i]);
 }
@@ -275,7 +277,8 @@ void event_loop::drive(connection& c) {
   if (c.lingering) return discard(c);
   flush(c);
   // An expectation that had to wait for earlier answers can be met now.
-  if (c.open() && c.seen == framer::state::need_body && c.frame.head().expect_continue && !c.continued && c.waiting.empty()) c.hungry = false;
+  if (c.open() && c.seen == framer::state::need_body && c.frame.head().expect_continue && !c.continued && c.waiting.empty())
+    c.hungry = false;
   for (int round = 0; c.open() && c.out.empty() && !c.last_request; ++round) {
     std::string_view bytes = c.in;
     bool borrowed = false;
@@ -338,9 +341,7 @@ size_t event_loop::consume(connection& c, std::string_view bytes) {
         if (rest.size() == c.frame.head().size) c.out += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       return used;
-    case framer::state::bad:
-      refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail);
-      return bytes.size();
+    case framer::state::bad: refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail); return bytes.size();
     case framer::state::complete:
       if (!serve(c, rest)) {
         c.hungry = false;
@@ -380,7 +381,9 @@ std::string_view event_loop::request_id(std::string_view given) {
   return made_id_;
 }
 
-reply_frame event_loop::frame_of(const unanswered& entry) const { return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_}; }
+reply_frame event_loop::frame_of(const unanswered& entry) const {
+  return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_};
+}
 
 // Answers or defers one framed request. False: it must wait until earlier ones are answered.
 bool event_loop::serve(connection& c, std::string_view bytes) {
@@ -428,8 +431,9 @@ void event_loop::serve_ingest(connection& c, const request& r, unanswered& entry
 void event_loop::serve_other(connection& c, const request& r, unanswered& entry) {
   actors::ticket to{index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
   auto frame = frame_of(entry);
-  int status = shared_.library.process(r.head.method, r.head.path.of(r.bytes), frame,
-                                       [&](reply& now) { return !api_.handle(r, to, now, entry.later); }, entry.done);
+  int status = shared_.library.process(
+      r.head.method, r.head.path.of(r.bytes), frame, [&](reply& now) { return !api_.handle(r, to, now, entry.later); },
+      entry.done);
   if (status == 0) return; // deferred
   entry.is_done = true;
   meter_.record(entry.where, entry.method, status, steady_us() - entry.started_us);
@@ -572,8 +576,9 @@ void event_loop::arm(connection& c) {
   }
   if (c.previous != nullptr && c.armed == want && c.armed_for == request_number) return;
   // In the order of waits_for.
-  const std::array<uint32_t, waits_for_count> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,  options_.body_timeout_ms,
-                                                          options_.reply_timeout_ms, options_.write_timeout_ms, options_.linger_timeout_ms};
+  const std::array<uint32_t, waits_for_count> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,
+                                                          options_.body_timeout_ms,  options_.reply_timeout_ms,
+                                                          options_.write_timeout_ms, options_.linger_timeout_ms};
   timer_list::remove(c);
   c.armed = want;
   c.armed_for = request_number;
@@ -611,7 +616,8 @@ void event_loop::time_out(connection& c) {
 // The outcome of the oldest request did not come; if it still does, it finds nobody.
 void event_loop::give_up_waiting(connection& c) {
   auto& entry = c.waiting.front();
-  config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time", {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
+  config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time",
+              {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
   answer(c, entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));
   settle(c);
 }

@@ -1,6 +1,7 @@
-// One thread, one epoll: reads, frames and answers the requests of its connections. Nothing in it blocks. All ingest requests of one
-// round go to the gateway in one submit(); outcomes come back through complete() and are rendered here. Pipelined ingest requests
-// wait for their outcomes together, answers go out in the order of the requests; any other request waits until it is alone.
+// One thread, one epoll: reads, frames and answers the requests of its connections. Nothing in it blocks. All ingest requests of
+// one round go to the gateway in one submit(); outcomes come back through complete() and are rendered here. Pipelined ingest
+// requests wait for their outcomes together, answers go out in the order of the requests; any other request waits until it is
+// alone.
 #pragma once
 
 #include <atomic>
@@ -30,8 +31,8 @@ struct loop_shared {
   config::metrics& metrics;
   const std::function<int64_t()>& now_ms;
   httplib_bridge& library;
-  std::function<void()> on_closed;      // after every closed connection
-  std::atomic<size_t> connections{0};   // counted by the acceptor before adopt()
+  std::function<void()> on_closed;    // after every closed connection
+  std::atomic<size_t> connections{0}; // counted by the acceptor before adopt()
 };
 
 class event_loop {

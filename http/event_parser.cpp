@@ -26,7 +26,8 @@ constexpr integer_rule watched_rule{"watched_percent", 0, 100, "must be an integ
 
 bool integer(element value, const integer_rule& rule, int64_t& out, std::vector<field_error>& errors) {
   int64_t number = 0;
-  if (value.type() == simdjson::dom::element_type::INT64 && value.get(number) == simdjson::SUCCESS && number >= rule.least && number <= rule.most) {
+  if (value.type() == simdjson::dom::element_type::INT64 && value.get(number) == simdjson::SUCCESS && number >= rule.least &&
+      number <= rule.most) {
     out = number;
     return true;
   }
@@ -70,7 +71,8 @@ void timestamp(element value, const event_context& context, submission& out, std
   } else if (number >= looks_like_ms) {
     errors.push_back({"timestamp", "looks like milliseconds; must be unix seconds"});
   } else if (number > context.now_s + context.max_future_skew_secs) {
-    errors.push_back({"timestamp", "must be at most " + std::to_string(context.max_future_skew_secs) + " seconds ahead of the server's clock"});
+    errors.push_back({"timestamp", "must be at most " + std::to_string(context.max_future_skew_secs) +
+                                       " seconds ahead of the server's clock"});
   } else {
     out.time_s = number;
     out.time_given = true;
@@ -93,8 +95,8 @@ struct event_parser::impl {
 event_parser::event_parser() : impl_(std::make_unique<impl>()) {}
 event_parser::~event_parser() = default;
 
-bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out, std::string& syntax,
-                         std::vector<field_error>& errors) {
+bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out,
+                         std::string& syntax, std::vector<field_error>& errors) {
   out = {};
   out.type = type;
   syntax.clear();

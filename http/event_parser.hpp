@@ -18,10 +18,10 @@ inline constexpr size_t event_id_chars_max = 128;
 
 // What the request says besides its body.
 struct event_context {
-  ip_address peer;                // the client as far as it is known
-  std::string_view user_agent;    // the header as sent
+  ip_address peer;             // the client as far as it is known
+  std::string_view user_agent; // the header as sent
   bool prefetch = false;
-  int64_t now_s = 0;              // the server's clock, unix seconds
+  int64_t now_s = 0; // the server's clock, unix seconds
   int64_t max_future_skew_secs = 300;
 };
 

@@ -5,7 +5,8 @@
 namespace adtrack::http {
 namespace {
 
-constexpr std::array<std::string_view, http_method_count> method_names = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"};
+constexpr std::array<std::string_view, http_method_count> method_names = {"GET",    "HEAD",    "POST",  "PUT",
+                                                                          "DELETE", "OPTIONS", "PATCH", "TRACE"};
 
 constexpr bool is_token_char(unsigned char c) {
   if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
@@ -72,7 +73,8 @@ bool says_prefetch(std::string_view value) {
 std::string_view to_string(http_method method) noexcept { return method_names[static_cast<size_t>(method)]; }
 
 bool equals_lower(std::string_view text, std::string_view wanted) noexcept {
-  return text.size() == wanted.size() && std::equal(text.begin(), text.end(), wanted.begin(), [](char a, char b) { return lower(a) == b; });
+  return text.size() == wanted.size() &&
+         std::equal(text.begin(), text.end(), wanted.begin(), [](char a, char b) { return lower(a) == b; });
 }
 
 std::string_view trim(std::string_view text) noexcept {
@@ -104,7 +106,8 @@ std::string_view framer::body(std::string_view bytes) const noexcept {
 framer::state framer::advance(std::string_view bytes, const frame_limits& limits) {
   while (phase_ == phase::request_line || phase_ == phase::headers) {
     bool first = phase_ == phase::request_line;
-    if (first && at_ == 0 && !bytes.empty() && bytes[0] != '\r' && bytes[0] != '\n' && !token_chars[static_cast<unsigned char>(bytes[0])])
+    if (first && at_ == 0 && !bytes.empty() && bytes[0] != '\r' && bytes[0] != '\n' &&
+        !token_chars[static_cast<unsigned char>(bytes[0])])
       return fail(400, "the request does not start with a method");
     size_t end = bytes.find('\n', scanned_);
     if (end == std::string_view::npos) {
@@ -160,11 +163,13 @@ bool framer::request_line(std::string_view bytes, size_t end, const frame_limits
   head_.line = {static_cast<uint32_t>(at_), static_cast<uint32_t>(line.size())};
   size_t first = line.find(' ');
   size_t last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return fail(400, "the request line is not: method, target, version"), false;
+  if (first == std::string_view::npos || first == last)
+    return fail(400, "the request line is not: method, target, version"), false;
   auto name = line.substr(0, first);
   auto version = line.substr(last + 1);
   if (!is_token(name)) return fail(400, "the method is not a token"), false;
-  if (version.size() != 8 || version.substr(0, 5) != "HTTP/" || version[6] != '.' || version[5] < '0' || version[5] > '9' || version[7] < '0' || version[7] > '9')
+  if (version.size() != 8 || version.substr(0, 5) != "HTTP/" || version[6] != '.' || version[5] < '0' || version[5] > '9' ||
+      version[7] < '0' || version[7] > '9')
     return fail(400, "the version is not HTTP/1.0 or HTTP/1.1"), false;
   if (version != "HTTP/1.1" && version != "HTTP/1.0") return fail(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"), false;
   head_.http_1_0 = version[7] == '0';
@@ -182,7 +187,8 @@ bool framer::target(std::string_view bytes, slice text) {
   auto all = text.of(bytes);
   for (char c : all) {
     auto u = static_cast<unsigned char>(c);
-    if (u <= 0x20 || u >= 0x7f || c == '#') return fail(400, "the request target holds a character that must be percent-encoded"), false;
+    if (u <= 0x20 || u >= 0x7f || c == '#')
+      return fail(400, "the request target holds a character that must be percent-encoded"), false;
   }
   if (all == "*" && head_.method == http_method::options) return head_.asterisk = true;
   if (all.empty()) return fail(400, "the request target is empty"), false;

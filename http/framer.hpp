@@ -1,7 +1,7 @@
-// Where does one HTTP/1 request end, and may it be believed? Pure: bytes in; need more, one framed request as offsets, or an error
-// status out. Stricter than RFC 9112 wherever two readers could disagree (request smuggling): no bare LF or CR, no folding,
-// one Content-Length, never with Transfer-Encoding, no trailers. One framer a connection, on its loop's thread.
-// Never copies a head; a chunked body is decoded into the framer, bounded.
+// Where does one HTTP/1 request end, and may it be believed? Pure: bytes in; need more, one framed request as offsets, or an
+// error status out. Stricter than RFC 9112 wherever two readers could disagree (request smuggling): no bare LF or CR, no folding,
+// one Content-Length, never with Transfer-Encoding, no trailers. One framer a connection, on its loop's thread. Never copies a
+// head; a chunked body is decoded into the framer, bounded.
 #pragma once
 
 #include <array>
@@ -17,7 +17,17 @@ inline constexpr size_t http_method_count = 8;
 std::string_view to_string(http_method method) noexcept;
 
 // Headers that somebody here reads. Others are checked and passed over.
-enum class header : uint8_t { host, content_type, content_encoding, user_agent, authorization, request_id, if_match, if_none_match, forwarded_for };
+enum class header : uint8_t {
+  host,
+  content_type,
+  content_encoding,
+  user_agent,
+  authorization,
+  request_id,
+  if_match,
+  if_none_match,
+  forwarded_for
+};
 inline constexpr size_t header_count = 9;
 
 // A part of the request's bytes.
@@ -36,13 +46,13 @@ struct request_head {
   bool chunked = false;
   bool asterisk = false; // OPTIONS *
   bool has_query = false;
-  slice line;  // the request line without its CRLF
-  slice path;  // as sent, still percent-encoded; empty means "/"
-  slice query; // without the '?'
+  slice line;              // the request line without its CRLF
+  slice path;              // as sent, still percent-encoded; empty means "/"
+  slice query;             // without the '?'
   uint32_t headers_at = 0; // first byte after the request line
   uint32_t size = 0;       // bytes of the head, blank line included
   size_t content_length = 0;
-  uint16_t present = 0; // bit a `header`
+  uint16_t present = 0;                     // bit a `header`
   std::array<slice, header_count> values{}; // the first occurrence, trimmed
 
   bool has(header h) const noexcept { return (present >> static_cast<unsigned>(h)) & 1; }

@@ -125,7 +125,8 @@ public:
 httplib_bridge::httplib_bridge() : library_(std::make_unique<library>()) {}
 httplib_bridge::~httplib_bridge() = default;
 
-bool httplib_bridge::bind(const std::string& host, uint16_t port, int backlog, int& fd, uint16_t& bound_port, std::string& error) {
+bool httplib_bridge::bind(const std::string& host, uint16_t port, int backlog, int& fd, uint16_t& bound_port,
+                          std::string& error) {
   errno = 0;
   int got = port;
   if (port == 0)
@@ -134,7 +135,8 @@ bool httplib_bridge::bind(const std::string& host, uint16_t port, int backlog, i
     got = -1;
   // httplib listens with a backlog of 5; a second listen() on the same socket sets ours.
   if (got <= 0 || ::listen(library_->socket(), backlog) != 0) {
-    error = "cannot listen on " + host + ":" + std::to_string(port) + ": " + (errno != 0 ? std::strerror(errno) : "the address cannot be resolved");
+    error = "cannot listen on " + host + ":" + std::to_string(port) + ": " +
+            (errno != 0 ? std::strerror(errno) : "the address cannot be resolved");
     close_listener();
     return false;
   }
@@ -147,7 +149,8 @@ bool httplib_bridge::bind(const std::string& host, uint16_t port, int backlog, i
 
 void httplib_bridge::close_listener() { library_->close_socket(); }
 
-int httplib_bridge::process(http_method method, std::string_view path, const reply_frame& frame, const handler& handle, std::string& out) {
+int httplib_bridge::process(http_method method, std::string_view path, const reply_frame& frame, const handler& handle,
+                            std::string& out) {
   std::string line(to_string(method));
   line += ' ';
   line += path.empty() ? std::string_view("/") : path;

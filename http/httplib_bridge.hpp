@@ -1,6 +1,7 @@
-// cpp-httplib as far as we use it: its Server binds the socket, and its process_request runs each request that is not hot, over memory.
-// The library sees a request line only: our framer has read the headers already, and what httplib is not shown (percent-decoded
-// values, Range, Accept-Encoding, REMOTE_ADDR) cannot be misused. Thread-safe once bound; the one room that includes httplib.h.
+// cpp-httplib as far as we use it: its Server binds the socket, and its process_request runs each request that is not hot, over
+// memory. The library sees a request line only: our framer has read the headers already, and what httplib is not shown
+// (percent-decoded values, Range, Accept-Encoding, REMOTE_ADDR) cannot be misused. Thread-safe once bound; the one room that
+// includes httplib.h.
 #pragma once
 
 #include <cstdint>

@@ -33,10 +33,12 @@ constexpr std::array<entry, 24> entries = {{
     {500, "internal", "The server failed", "The request hit a defect of the server; the log names it by the request id."},
     {501, "not-implemented", "The request asks for something unknown", "This is not implemented here."},
     {503, "overloaded", "The server is busy", "Too much is in flight; try again."},
-    {503, "not-durable", "The event could not be made durable", "The log refused the event or cannot say; sending it again is safe."},
+    {503, "not-durable", "The event could not be made durable",
+     "The log refused the event or cannot say; sending it again is safe."},
     {503, "no-answer", "There was no answer in time", "The answer did not come in time; sending the request again is safe."},
     {503, "stopping", "The server is stopping", "The server is stopping; send the request again."},
-    {503, "clock-jumped", "The server's clock is not to be trusted", "The wall clock left the monotonic clock; an operator must look at it."},
+    {503, "clock-jumped", "The server's clock is not to be trusted",
+     "The wall clock left the monotonic clock; an operator must look at it."},
     {503, "not-ready", "The server is not ready", "The server cannot serve yet."},
     {504, "position-not-reached", "The position has not been applied", "The shard did not reach min_position within timeout_ms."},
     {505, "version-not-supported", "The HTTP version is not supported", "Only HTTP/1.0 and HTTP/1.1 are spoken here."},
@@ -48,7 +50,8 @@ const entry& of(problem_kind kind) { return entries[static_cast<size_t>(kind)]; 
 
 std::string_view slug(problem_kind kind) noexcept { return of(kind).slug; }
 
-reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id, const std::vector<field_error>& errors) {
+reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id,
+                   const std::vector<field_error>& errors) {
   const entry& e = of(kind);
   reply r;
   r.status = e.status;

@@ -1,5 +1,5 @@
-// What went wrong, for people and programs: RFC 9457 problem details. `type` is "urn:adtrack:problem:<slug>", stable for ever; the
-// slugs and their statuses are the one table in problem.cpp. Pure.
+// What went wrong, for people and programs: RFC 9457 problem details. `type` is "urn:adtrack:problem:<slug>", stable for ever;
+// the slugs and their statuses are the one table in problem.cpp. Pure.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,8 @@ struct field_error {
 };
 
 // 401 carries WWW-Authenticate, every 503 Retry-After.
-reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id, const std::vector<field_error>& errors = {});
+reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id,
+                   const std::vector<field_error>& errors = {});
 
 problem_kind kind_of_frame_status(int status) noexcept; // of framer's and the deadlines' statuses
 problem_kind kind_of(actors::failure why, bool has_min_position) noexcept;

@@ -18,7 +18,8 @@ struct query_parameter {
 // Decodes %XX; false for a broken escape. `plus_is_space` as in queries, not in paths.
 bool percent_decode(std::string_view text, bool plus_is_space, std::string& out);
 
-// False with a sentence in `error`: a broken escape, bytes that are not UTF-8 or a NUL, an empty name, too many. Empty parts ("a=1&&b=2") pass.
+// False with a sentence in `error`: a broken escape, bytes that are not UTF-8 or a NUL, an empty name, too many. Empty parts
+// ("a=1&&b=2") pass.
 bool parse_query_string(std::string_view text, std::vector<query_parameter>& out, std::string& error);
 
 } // namespace adtrack::http

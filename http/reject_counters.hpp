@@ -8,7 +8,17 @@
 
 namespace adtrack::http {
 
-enum class reject_reason : uint8_t { unauthorized, content_type, content_encoding, syntax, validation, overloaded, not_durable, no_answer, unknown_ad };
+enum class reject_reason : uint8_t {
+  unauthorized,
+  content_type,
+  content_encoding,
+  syntax,
+  validation,
+  overloaded,
+  not_durable,
+  no_answer,
+  unknown_ad
+};
 inline constexpr size_t reject_reason_count = 9;
 
 class reject_counters {

@@ -39,15 +39,17 @@ bool bodiless(int status) noexcept { return status == 204 || status == 304; }
 std::string http_date(int64_t unix_s) {
   using namespace std::chrono;
   static constexpr const char* day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static constexpr const char* month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   sys_seconds at{seconds(unix_s)};
   auto midnight = floor<days>(at);
   year_month_day date(midnight);
   hh_mm_ss time(at - midnight);
   char text[64];
   int size = std::snprintf(text, sizeof text, "%s, %02u %s %04d %02d:%02d:%02d GMT", day_names[weekday(midnight).c_encoding()],
-                           static_cast<unsigned>(date.day()), month_names[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                           static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
+                           static_cast<unsigned>(date.day()), month_names[static_cast<unsigned>(date.month()) - 1],
+                           static_cast<int>(date.year()), static_cast<int>(time.hours().count()),
+                           static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
   return std::string(text, static_cast<size_t>(size));
 }
 

@@ -10,7 +10,8 @@ namespace adtrack::http {
 namespace {
 
 // Frequent ones first: the search is linear.
-constexpr std::array<int, 24> statuses = {202, 200, 400, 503, 404, 201, 204, 304, 401, 403, 405, 408, 412, 413, 414, 415, 417, 431, 500, 501, 504, 505, 429, 302};
+constexpr std::array<int, 24> statuses = {202, 200, 400, 503, 404, 201, 204, 304, 401, 403, 405, 408,
+                                          412, 413, 414, 415, 417, 431, 500, 501, 504, 505, 429, 302};
 
 } // namespace
 

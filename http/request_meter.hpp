@@ -1,4 +1,5 @@
-// http_request_duration_seconds and http_requests_total with handles looked up at most once a label set. One a loop, its thread only.
+// http_request_duration_seconds and http_requests_total with handles looked up at most once a label set. One a loop, its thread
+// only.
 #pragma once
 
 #include <array>

@@ -51,7 +51,9 @@ route_match match_route(std::string_view path) {
   if (path.find('%') == std::string_view::npos) return match_plain(path);
   std::string decoded;
   // An encoded slash is not a separator: such a path names nothing here.
-  if (!percent_decode(path, false, decoded) || path.find("%2F") != std::string_view::npos || path.find("%2f") != std::string_view::npos) return {};
+  if (!percent_decode(path, false, decoded) || path.find("%2F") != std::string_view::npos ||
+      path.find("%2f") != std::string_view::npos)
+    return {};
   return match_plain(decoded);
 }
 

@@ -20,8 +20,8 @@ struct route_match {
 // `path` as sent; percent-encoding is undone first, and one slash at the end makes no difference.
 route_match match_route(std::string_view path);
 
-std::string_view pattern(route where) noexcept;               // "/api/v1/ads/{id}"; "other" for none
-bool allows(route where, http_method method) noexcept;        // HEAD where GET is; OPTIONS everywhere
-std::string allowed_methods(route where);                     // for Allow
+std::string_view pattern(route where) noexcept;        // "/api/v1/ads/{id}"; "other" for none
+bool allows(route where, http_method method) noexcept; // HEAD where GET is; OPTIONS everywhere
+std::string allowed_methods(route where);              // for Allow
 
 } // namespace adtrack::http

@@ -29,8 +29,8 @@ struct server::impl {
   size_t next_loop = 0; // the acceptor's
 
   impl(http_options o, actors::gateway& g, config::metrics& metrics, std::function<int64_t()> clock)
-      : options(std::move(o)), now_ms(std::move(clock)), gateway(g), gauge(metrics.http_connections()),
-        shared{options, proxies, gateway, metrics, now_ms, library, [this] { on_closed(); }} {}
+      : options(std::move(o)), now_ms(std::move(clock)), gateway(g),
+        gauge(metrics.http_connections()), shared{options, proxies, gateway, metrics, now_ms, library, [this] { on_closed(); }} {}
 
   void on_closed() {
     gauge.Decrement();
@@ -95,7 +95,8 @@ void server::stop() {
 
 void server::complete(std::vector<actors::completion> completions) {
   auto& loops = impl_->loops;
-  bool one_loop = std::all_of(completions.begin(), completions.end(), [&](const auto& c) { return c.to.loop == completions.front().to.loop; });
+  bool one_loop = std::all_of(completions.begin(), completions.end(),
+                              [&](const auto& c) { return c.to.loop == completions.front().to.loop; });
   if (completions.empty()) return;
   if (one_loop) {
     uint32_t index = completions.front().to.loop;

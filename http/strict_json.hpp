@@ -1,5 +1,5 @@
-// JSON as the contract reads it: simdjson's parse, and on top of it what simdjson lets pass: duplicate keys (after unescaping, at any
-// level), a nesting deeper than 8, a byte order mark. One parser a thread; a document is valid until the next parse.
+// JSON as the contract reads it: simdjson's parse, and on top of it what simdjson lets pass: duplicate keys (after unescaping, at
+// any level), a nesting deeper than 8, a byte order mark. One parser a thread; a document is valid until the next parse.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Deadlines of many connections. Every member of one list has the same time-out, so appending keeps the list sorted and both arming
-// and expiring cost a few pointers. Intrusive; one loop's thread.
+// Deadlines of many connections. Every member of one list has the same time-out, so appending keeps the list sorted and both
+// arming and expiring cost a few pointers. Intrusive; one loop's thread.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,8 @@ size_t utf8_sequence(std::string_view text) noexcept {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   unsigned char second = byte(1);
   // Overlong forms, surrogates and what lies past U+10FFFF.
-  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) ||
+      (first == 0xf4 && second > 0x8f))
     return 0;
   return size;
 }
@@ -31,7 +32,8 @@ bool valid_utf8(std::string_view text) noexcept {
 }
 
 size_t code_points(std::string_view valid) noexcept {
-  return static_cast<size_t>(std::count_if(valid.begin(), valid.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(valid.begin(), valid.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string sanitise_utf8(std::string_view text, size_t bytes_max) {

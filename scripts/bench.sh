@@ -32,6 +32,10 @@ if [ "${#missing[@]}" -gt 0 ]; then
   say "installing ${missing[*]}"
   as_root apt-get update -q
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+  # Debian starts what it installs; the benchmark runs an nginx of its own and wants no other beside it.
+  case " ${missing[*]} " in
+    *" nginx-light "*) if [ -d /run/systemd/system ]; then as_root systemctl disable --now nginx; fi ;;
+  esac
 fi
 
 if [ -z "${ADTRACKD:-}" ]; then

@@ -55,7 +55,7 @@ fuzz() {
     found=build/fuzz/found/$name
     mkdir -p "$found"
     local corpora=("$found")
-    [ ! -d "tests/fuzz/corpus/${name#fuzz_}" ] || corpora+=("tests/fuzz/corpus/${name#fuzz_}")
+    [ ! -d "tests/fuzz/seeds/${name#fuzz_}" ] || corpora+=("tests/fuzz/seeds/${name#fuzz_}")
     say "fuzzing $name for $fuzz_secs s"
     if "$target" -max_total_time="$fuzz_secs" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
       -artifact_prefix="$found/crash-" "${corpora[@]}" >"$found.log" 2>&1; then

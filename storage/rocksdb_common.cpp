@@ -122,11 +122,14 @@ status probe_directory(const std::string& path, rocksdb::Env* env) {
 
 status make_directory(const std::string& path, rocksdb::Env* env) {
   env = env_or_default(env);
-  if (env->FileExists(path).ok()) return {};
+  auto s = env->FileExists(path);
+  if (s.ok()) return {};
+  // Only what is certainly missing is made: a disk that does not answer would have us walk up for ever.
+  if (!s.IsNotFound()) return to_status(s, "cannot look for the directory " + path);
   const auto parent = std::filesystem::path(path).parent_path().string();
-  if (!parent.empty())
+  if (!parent.empty() && parent != path)
     if (auto made = make_directory(parent, env); !made.ok()) return made;
-  auto s = env->CreateDirIfMissing(path);
+  s = env->CreateDirIfMissing(path);
   if (s.ok()) s = sync_directory(parent.empty() ? "." : parent, env);
   return to_status(s, "cannot create the directory " + path);
 }

@@ -20,7 +20,8 @@ struct fixture : actor_fixture {
     caf::anon_send(target, open_atom_v);
     run();
   }
-  template <class... Ts> outcome ask(Ts&&... args) {
+  template <class... Ts>
+  outcome ask(Ts&&... args) {
     const auto serial = ++last;
     caf::anon_send(target, std::forward<Ts>(args)..., reply(serial));
     run();

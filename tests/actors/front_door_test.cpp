@@ -13,10 +13,11 @@ using adtrack::testing::ticket_of;
 namespace {
 
 struct fixture : actor_fixture {
-  fixture() : actor_fixture(1, [](node_options& o) {
-    o.max_in_flight_events = 2;
-    o.max_waiting_queries = 1;
-  }) {
+  fixture()
+      : actor_fixture(1, [](node_options& o) {
+          o.max_in_flight_events = 2;
+          o.max_waiting_queries = 1;
+        }) {
     front_door_ports ports;
     ports.ingest = [this](ingest_ptr batch) { taken.push_back(std::move(batch)); };
     ports.query = [this](analytics_query, reply_ptr reply) { asked.push_back(std::move(reply)); };

@@ -13,7 +13,9 @@ struct fixture {
   int64_t now_ms = 1'000'000;
   adtrack::testing::scripted_log log{1, [this] { return now_ms; }};
   lag_meter meter;
-  void append() { log.append({{0, "x"}}, [](auto) {}); }
+  void append() {
+    log.append({{0, "x"}}, [](auto) {});
+  }
   shard_lag measure(int64_t applied, int64_t steady_ms) { return meter.measure(log, 0, applied, now_ms, steady_ms); }
   int64_t steady() { return log.end(0).confirmed_ms; }
 };

@@ -133,7 +133,8 @@ BOOST_AUTO_TEST_CASE(many_threads_submit_and_every_ticket_completes_once) {
     clients.emplace_back([&n, t] {
       for (uint64_t i = 0; i < per_thread; ++i) {
         const auto serial = 1 + t * per_thread + i;
-        while (!n.running->door().submit({click(serial, 1 + serial % 50, "e" + std::to_string(serial))})) std::this_thread::yield();
+        while (!n.running->door().submit({click(serial, 1 + serial % 50, "e" + std::to_string(serial))}))
+          std::this_thread::yield();
       }
     });
   }
@@ -141,7 +142,8 @@ BOOST_AUTO_TEST_CASE(many_threads_submit_and_every_ticket_completes_once) {
   BOOST_REQUIRE(n.sink.wait_count(per_thread * threads));
   BOOST_TEST(n.sink.most_completions_of_a_ticket() == 1u);
   analytics_query all;
-  for (uint32_t shard = 0; shard < running_node::shards; ++shard) all.min_positions.push_back({shard, n.log->end(shard).offset - 1});
+  for (uint32_t shard = 0; shard < running_node::shards; ++shard)
+    all.min_positions.push_back({shard, n.log->end(shard).offset - 1});
   n.running->door().query(ticket_of(1'000'000), all);
   const auto answer = std::get<analytics_result>(n.sink.wait_for(1'000'000));
   BOOST_TEST(answer->complete);

@@ -44,7 +44,9 @@ struct fixture : actor_fixture {
     e.time_s = 1'700'000'000;
     log->append({{0, storage::encode(e)}}, [](auto) {});
   }
-  void append_control(const control& c) { log->append({{0, storage::encode(c)}}, [](auto) {}); }
+  void append_control(const control& c) {
+    log->append({{0, storage::encode(c)}}, [](auto) {});
+  }
   adtrack::testing::engine_script& script() { return *engines[0]; }
 
   struct asked {
@@ -54,10 +56,10 @@ struct fixture : actor_fixture {
   // Asks without waiting; look at the result after run().
   std::shared_ptr<asked> ask(analytics_query q) {
     auto out = std::make_shared<asked>();
-    system->spawn([this, out, q](caf::event_based_actor* self) {
+    keep(system->spawn([this, out, q](caf::event_based_actor* self) {
       self->request(target, std::chrono::seconds(60), query_atom_v, q)
           .then([out](const shard_answer& answer) { out->answer = answer; }, [out](const caf::error& why) { out->error = why; });
-    });
+    }));
     return out;
   }
   static analytics_query about(std::vector<uint64_t> ads) {

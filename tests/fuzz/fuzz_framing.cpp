@@ -1,5 +1,5 @@
-// The framer: whatever the bytes and however they are split, it reads nothing beyond them, holds no more than its limits, and finds
-// the same end and the same body.
+// The framer: whatever the bytes and however they are split, it reads nothing beyond them, holds no more than its limits, and
+// finds the same end and the same body.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

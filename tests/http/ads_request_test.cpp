@@ -31,7 +31,8 @@ bool refused(const read_ad& r, std::string_view field) { return !r.ok && r.error
 BOOST_AUTO_TEST_SUITE(http_ads_request)
 
 BOOST_AUTO_TEST_CASE(all_fields_are_taken_and_unknown_ones_ignored) {
-  auto r = read(R"({"id":9,"title":"T","description":"D","url":"http://x.example:8080/a?b#c","advertiser":"A","campaign":"C","metadata":{ "k" : [1, 2] }})");
+  auto r = read(
+      R"({"id":9,"title":"T","description":"D","url":"http://x.example:8080/a?b#c","advertiser":"A","campaign":"C","metadata":{ "k" : [1, 2] }})");
   BOOST_REQUIRE(r.ok);
   BOOST_TEST((r.fields == ad_fields{"T", "D", "http://x.example:8080/a?b#c", "A", "C", R"({"k":[1,2]})"}));
 }
@@ -60,24 +61,47 @@ BOOST_AUTO_TEST_CASE(lengths_are_counted_in_characters) {
 BOOST_AUTO_TEST_CASE(metadata_is_an_object_of_at_most_4_KiB) {
   BOOST_TEST(with("\"metadata\":{\"k\":" + letters(4'096 - 8) + "}").ok);
   BOOST_TEST(refused(with("\"metadata\":{\"k\":" + letters(4'096 - 7) + "}"), "metadata"));
-  for (auto bad : {"[]", "1", "null", "\"{}\""}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused(with("\"metadata\":" + std::string(bad)), "metadata"));
+  for (auto bad : {"[]", "1", "null", "\"{}\""})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused(with("\"metadata\":" + std::string(bad)), "metadata"));
   BOOST_TEST(with("\"metadata\":{}").fields.metadata.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_url_is_absolute_http_or_https_with_a_host) {
   for (auto good : {"http://x", "HTTPS://x.example/", "http://x:80/a?b=c#d", "http://[::1]:8080/", "https://1.2.3.4/%20"})
     BOOST_TEST_CONTEXT(good) BOOST_TEST(valid_ad_url(good));
-  for (auto bad : {"", "x", "/a", "//x/", "http:/x", "http://", "http:///a", "http://?a", "http://:80/", "ftp://x/", "javascript:alert(1)", "http://u@x/",
-                   "http://x:99999/", "http://x:8a/", "http://x:/", "http://x y/", "http://x/a b", "http://x/\r\nA: b", "http://x/é", "http://x\\y/", "http://[::1/",
-                   "http://[]/", "http://x/<a>"})
+  for (auto bad : {"",
+                   "x",
+                   "/a",
+                   "//x/",
+                   "http:/x",
+                   "http://",
+                   "http:///a",
+                   "http://?a",
+                   "http://:80/",
+                   "ftp://x/",
+                   "javascript:alert(1)",
+                   "http://u@x/",
+                   "http://x:99999/",
+                   "http://x:8a/",
+                   "http://x:/",
+                   "http://x y/",
+                   "http://x/a b",
+                   "http://x/\r\nA: b",
+                   "http://x/é",
+                   "http://x\\y/",
+                   "http://[::1/",
+                   "http://[]/",
+                   "http://x/<a>"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(!valid_ad_url(bad));
   BOOST_TEST(valid_ad_url("http://x/" + std::string(2'039, 'a')));
   BOOST_TEST(!valid_ad_url("http://x/" + std::string(2'040, 'a')));
 }
 
 BOOST_AUTO_TEST_CASE(preconditions_are_entity_tags) {
-  for (auto good : {"*", " * ", "\"17\"", "\"17\", \"18\"", "W/\"17\"", "\"\""}) BOOST_TEST_CONTEXT(good) BOOST_TEST(valid_if_match(good));
-  for (auto bad : {"", "17", "\"17", "17\"", "\"17\" \"18\"", "\"17\",", "*, \"17\""}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(!valid_if_match(bad));
+  for (auto good : {"*", " * ", "\"17\"", "\"17\", \"18\"", "W/\"17\"", "\"\""})
+    BOOST_TEST_CONTEXT(good) BOOST_TEST(valid_if_match(good));
+  for (auto bad : {"", "17", "\"17", "17\"", "\"17\" \"18\"", "\"17\",", "*, \"17\""})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(!valid_if_match(bad));
   BOOST_TEST(matches_any("W/\"17\"", "\"17\""));
   BOOST_TEST(matches_any("\"1\", \"17\"", "\"17\""));
   BOOST_TEST(matches_any("*", "\"17\""));

@@ -55,7 +55,8 @@ BOOST_AUTO_TEST_CASE(without_parameters_everything_has_its_default) {
 BOOST_AUTO_TEST_CASE(ad_ids_repeat_and_come_out_sorted_and_unique) {
   auto a = read("ad_id=32&ad_id=7&ad_id=32");
   BOOST_TEST(a.query.ad_ids == (std::vector<uint64_t>{7, 32}), boost::test_tools::per_element());
-  for (auto bad : {"ad_id=0", "ad_id=-1", "ad_id=x", "ad_id=", "ad_id=1.0", "ad_id=01", "ad_id=9007199254740992", "ad_id=1%20", "ad_id=99999999999999999999"})
+  for (auto bad : {"ad_id=0", "ad_id=-1", "ad_id=x", "ad_id=", "ad_id=1.0", "ad_id=01", "ad_id=9007199254740992", "ad_id=1%20",
+                   "ad_id=99999999999999999999"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("ad_id"));
 }
 
@@ -68,7 +69,8 @@ BOOST_AUTO_TEST_CASE(times_are_rfc_3339_with_any_offset_or_a_date) {
   BOOST_TEST(since("2025-07-22T16:16:11.001Z") == 1'753'200'972); // a fraction rounds up
   BOOST_TEST(since("2025-07-22") == 1'753'142'400);
   BOOST_TEST(since("1969-12-31T23:59:58.5Z") == -1);
-  for (auto bad : {"since=", "since=x", "since=2025-02-30", "since=2025-07-22T25:00:00Z", "since=2025-07-22T16:16:12", "since=1753200972"})
+  for (auto bad :
+       {"since=", "since=x", "since=2025-02-30", "since=2025-07-22T25:00:00Z", "since=2025-07-22T16:16:12", "since=1753200972"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("since"));
 }
 
@@ -80,7 +82,8 @@ BOOST_AUTO_TEST_CASE(since_must_be_before_until) {
 
 BOOST_AUTO_TEST_CASE(pages_limits_and_timeouts_are_bounded) {
   BOOST_TEST(read("limit=1000&page=1000000&timeout_ms=9500").ok);
-  for (auto bad : {"limit=0", "limit=1001", "limit=x", "limit=", "limit=-1"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("limit"));
+  for (auto bad : {"limit=0", "limit=1001", "limit=x", "limit=", "limit=-1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("limit"));
   for (auto bad : {"page=0", "page=1000001", "page=1.5"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("page"));
   for (auto bad : {"timeout_ms=0", "timeout_ms=9501"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("timeout_ms"));
 }
@@ -109,7 +112,8 @@ BOOST_AUTO_TEST_CASE(the_ads_list_takes_page_and_limit) {
   BOOST_TEST(page.limit == 100u);
   BOOST_TEST(page_errors("", page).empty());
   BOOST_TEST(page.limit == 10u);
-  for (auto bad : {"page=0", "limit=0", "limit=101", "limit=x", "foo=1", "page=1&page=1"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(page_errors(bad, page).size() == 1u);
+  for (auto bad : {"page=0", "limit=0", "limit=101", "limit=x", "foo=1", "page=1&page=1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(page_errors(bad, page).size() == 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -35,9 +35,11 @@ BOOST_AUTO_TEST_CASE(problems_have_the_shape_of_rfc_9457_and_name_every_field) {
   BOOST_TEST(r.status == 400);
   BOOST_TEST(r.header("Content-Type") == "application/problem+json");
   BOOST_TEST(r.header("X-Request-Id") == "my-id.1");
-  BOOST_TEST(r.body == R"({"type":"urn:adtrack:problem:validation","title":"The request is not valid","status":400,)"
-                       R"("detail":"One or more fields are not valid; see errors.","request_id":"my-id.1","errors":[)"
-                       R"({"field":"ad_id","message":"must be an integer from 1 to 9007199254740991"},{"field":"event_id","message":"is required"}]})");
+  BOOST_TEST(
+      r.body ==
+      R"({"type":"urn:adtrack:problem:validation","title":"The request is not valid","status":400,)"
+      R"("detail":"One or more fields are not valid; see errors.","request_id":"my-id.1","errors":[)"
+      R"({"field":"ad_id","message":"must be an integer from 1 to 9007199254740991"},{"field":"event_id","message":"is required"}]})");
 }
 
 BOOST_AUTO_TEST_CASE(every_answer_is_dated) {
@@ -49,7 +51,8 @@ BOOST_AUTO_TEST_CASE(every_answer_is_dated) {
 
 BOOST_AUTO_TEST_CASE(a_request_id_that_is_not_harmless_is_replaced) {
   raw_client c(start());
-  for (const auto& bad : {std::string("a b"), std::string("a\"b"), std::string("a%0d%0aSet-Cookie"), std::string(129, 'a'), std::string()}) {
+  for (const auto& bad :
+       {std::string("a b"), std::string("a\"b"), std::string("a%0d%0aSet-Cookie"), std::string(129, 'a'), std::string()}) {
     auto id = c.ask(get("/healthz", "X-Request-Id: " + bad + "\r\n")).header("X-Request-Id");
     BOOST_TEST(id.size() == 15u);
   }
@@ -139,8 +142,8 @@ BOOST_AUTO_TEST_CASE(each_failure_has_its_status) {
   gateway.on_item = [&](const actors::ingest_item&) { return actors::outcome(actors::failed{why, "because"}); };
   raw_client c(start());
   using f = actors::failure;
-  for (auto [w, status] : {std::pair(f::overloaded, 503), std::pair(f::not_durable, 503), std::pair(f::timed_out, 503), std::pair(f::stopping, 503),
-                           std::pair(f::clock_jumped, 503), std::pair(f::unknown_ad, 400)}) {
+  for (auto [w, status] : {std::pair(f::overloaded, 503), std::pair(f::not_durable, 503), std::pair(f::timed_out, 503),
+                           std::pair(f::stopping, 503), std::pair(f::clock_jumped, 503), std::pair(f::unknown_ad, 400)}) {
     why = w;
     auto r = c.ask(click("e"));
     BOOST_TEST_CONTEXT(static_cast<int>(w)) {

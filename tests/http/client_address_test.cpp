@@ -29,7 +29,8 @@ BOOST_AUTO_TEST_CASE(a_stranger_is_not_believed) {
 BOOST_AUTO_TEST_CASE(entries_are_counted_from_the_right_behind_trusted_proxies_only) {
   BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 6.6.6.6, 1.1.1.1\r\n") == "1.1.1.1");
   BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 6.6.6.6, 1.1.1.1, 10.2.2.2\r\n") == "1.1.1.1");
-  BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 6.6.6.6, 1.1.1.1\r\nX-Forwarded-For: 10.2.2.2\r\n") == "1.1.1.1");
+  BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 6.6.6.6, 1.1.1.1\r\nX-Forwarded-For: 10.2.2.2\r\n") ==
+             "1.1.1.1");
   BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 10.3.3.3, 10.2.2.2\r\n") == "10.3.3.3");
   BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "") == "10.1.1.1");
 }
@@ -50,7 +51,8 @@ BOOST_AUTO_TEST_CASE(prefixes_are_compared_by_the_bit) {
   BOOST_REQUIRE(proxies.add({"10.0.0.128/25", "0.0.0.0/32"}, error));
   BOOST_TEST(proxies.trusts(parse_ip_address("10.0.0.200")));
   BOOST_TEST(!proxies.trusts(parse_ip_address("10.0.0.127")));
-  for (auto bad : {"x", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", ""}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(!proxies.add({bad}, error));
+  for (auto bad : {"x", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", ""})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(!proxies.add({bad}, error));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -55,7 +55,8 @@ bool broken(std::string_view body) {
 BOOST_AUTO_TEST_SUITE(http_event_parser)
 
 BOOST_AUTO_TEST_CASE(the_seven_fields_of_the_original_api_are_taken) {
-  auto p = parse_event(R"({"event_id":"550e8400-e29b-41d4-a716-446655440000","ad_id":32,"user_ip":"192.168.1.7","agent":"Mozilla/5.0 é",
+  auto p = parse_event(
+      R"({"event_id":"550e8400-e29b-41d4-a716-446655440000","ad_id":32,"user_ip":"192.168.1.7","agent":"Mozilla/5.0 é",
                            "play_time_secs":30,"watched_percent":80,"timestamp":1753200972})");
   BOOST_REQUIRE(p.ok);
   BOOST_TEST(p.event.event_id == "550e8400-e29b-41d4-a716-446655440000");
@@ -91,8 +92,8 @@ BOOST_AUTO_TEST_CASE(an_event_id_is_1_to_128_visible_ascii_characters) {
 }
 
 BOOST_AUTO_TEST_CASE(an_ad_id_is_an_integer_from_1_to_2_to_the_53_less_1) {
-  for (auto bad : {"0", "-1", "-0", "1.0", "1e3", "1E0", "\"11\"", "true", "false", "null", "[1]", "{}", "9007199254740992", "9223372036854775807",
-                   "9223372036854775808", "18446744073709551615"})
+  for (auto bad : {"0", "-1", "-0", "1.0", "1e3", "1E0", "\"11\"", "true", "false", "null", "[1]", "{}", "9007199254740992",
+                   "9223372036854775807", "9223372036854775808", "18446744073709551615"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(ad_id_refused(bad));
   BOOST_TEST(parse_event(R"({"event_id":"e","ad_id":9007199254740991})").event.ad_id == 9'007'199'254'740'991u);
   for (auto bad : {"18446744073709551616", "99999999999999999999999", "01", "+1", "0x1", ".5", "1.", "NaN"})
@@ -107,19 +108,23 @@ BOOST_AUTO_TEST_CASE(required_fields_are_required) {
 
 BOOST_AUTO_TEST_CASE(play_time_is_an_integer_from_0_to_86400) {
   BOOST_TEST(with("\"play_time_secs\":86400").ok);
-  for (auto bad : {"86401", "-1", "1.0", "1e3", "\"1\"", "true", "null"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused("play_time_secs", bad));
+  for (auto bad : {"86401", "-1", "1.0", "1e3", "\"1\"", "true", "null"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused("play_time_secs", bad));
 }
 
 BOOST_AUTO_TEST_CASE(watched_percent_is_an_integer_from_0_to_100) {
   BOOST_TEST(with("\"watched_percent\":100").ok);
-  for (auto bad : {"101", "-1", "1.0", "1e1", "\"1\"", "true", "null"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused("watched_percent", bad));
+  for (auto bad : {"101", "-1", "1.0", "1e1", "\"1\"", "true", "null"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused("watched_percent", bad));
 }
 
 BOOST_AUTO_TEST_CASE(a_timestamp_is_unix_seconds_not_more_than_300_s_ahead) {
   BOOST_TEST(with("\"timestamp\":1").ok);
   BOOST_TEST(with("\"timestamp\":" + std::to_string(now_s + 300)).ok);
-  for (auto bad : {"0", "-1", "1.0", "1e9", "\"1\"", "true", "null"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused("timestamp", bad));
-  BOOST_TEST(with("\"timestamp\":" + std::to_string(now_s + 301)).message("timestamp") == "must be at most 300 seconds ahead of the server's clock");
+  for (auto bad : {"0", "-1", "1.0", "1e9", "\"1\"", "true", "null"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(refused("timestamp", bad));
+  BOOST_TEST(with("\"timestamp\":" + std::to_string(now_s + 301)).message("timestamp") ==
+             "must be at most 300 seconds ahead of the server's clock");
 }
 
 BOOST_AUTO_TEST_CASE(milliseconds_are_named) {
@@ -155,7 +160,8 @@ BOOST_AUTO_TEST_CASE(an_agent_of_the_header_is_cut_between_characters_and_made_v
 }
 
 BOOST_AUTO_TEST_CASE(all_findings_are_reported_at_once) {
-  auto p = parse_event(R"({"event_id":"","ad_id":0,"user_ip":"x","agent":1,"play_time_secs":-1,"watched_percent":101,"timestamp":0})");
+  auto p =
+      parse_event(R"({"event_id":"","ad_id":0,"user_ip":"x","agent":1,"play_time_secs":-1,"watched_percent":101,"timestamp":0})");
   BOOST_TEST(p.errors.size() == 7u);
 }
 
@@ -178,7 +184,9 @@ BOOST_AUTO_TEST_CASE(a_duplicate_key_is_an_error_at_any_level_and_after_unescapi
 }
 
 BOOST_AUTO_TEST_CASE(a_nesting_of_8_passes_and_of_9_does_not) {
-  auto nested = [](size_t arrays) { return R"({"event_id":"e","ad_id":1,"x":)" + std::string(arrays, '[') + std::string(arrays, ']') + "}"; };
+  auto nested = [](size_t arrays) {
+    return R"({"event_id":"e","ad_id":1,"x":)" + std::string(arrays, '[') + std::string(arrays, ']') + "}";
+  };
   BOOST_TEST(parse_event(nested(7)).ok);
   BOOST_TEST(broken(nested(8)));
   BOOST_TEST(broken(nested(1'000)));
@@ -188,8 +196,9 @@ BOOST_AUTO_TEST_CASE(a_nesting_of_8_passes_and_of_9_does_not) {
 BOOST_AUTO_TEST_CASE(what_is_not_exactly_one_json_object_is_refused) {
   const std::string good = R"({"event_id":"e","ad_id":1})";
   BOOST_TEST(parse_event(" \r\n\t" + good + " \n").ok);
-  for (const auto& bad : {std::string(), std::string(" "), std::string("null"), std::string("1"), std::string("[]"), "[" + good + "]", good + good, good + "x",
-                          good + ",", good + std::string(1, '\0'), "\xef\xbb\xbf" + good, std::string("{'event_id':1}"), std::string("{\"a\":1,}"),
+  for (const auto& bad : {std::string(), std::string(" "), std::string("null"), std::string("1"), std::string("[]"),
+                          "[" + good + "]", good + good, good + "x", good + ",", good + std::string(1, '\0'),
+                          "\xef\xbb\xbf" + good, std::string("{'event_id':1}"), std::string("{\"a\":1,}"),
                           std::string("{\"a\":01}"), std::string("{\"a\":tru}"), std::string("{\"a\""), std::string("{/**/}")})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(broken(bad));
 }

@@ -2,8 +2,8 @@
 // Thread-safe: the loops call it, the test completes.
 #pragma once
 
-#include <condition_variable>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <string>

@@ -234,7 +234,8 @@ BOOST_AUTO_TEST_CASE(random_bytes_split_at_random_never_disagree_with_the_whole)
   std::mt19937 random(seed);
   for (int i = 0; i < 3'000; ++i) {
     auto bytes = rules()[random() % rules().size()].bytes;
-    for (unsigned n = random() % 3; n > 0 && !bytes.empty(); --n) bytes[random() % bytes.size()] = "\r\n :aZ0\0\x80;"[random() % 10];
+    for (unsigned n = random() % 3; n > 0 && !bytes.empty(); --n)
+      bytes[random() % bytes.size()] = "\r\n :aZ0\0\x80;"[random() % 10];
     framer f;
     int got = -1;
     for (size_t n = 0; n < bytes.size() && got == -1;) {

@@ -80,7 +80,8 @@ BOOST_AUTO_TEST_CASE(a_thousand_slow_bodies_stay_within_the_budget_and_others_ar
   raw_client other(port);
   int64_t before = resident_bytes();
   std::vector<std::unique_ptr<raw_client>> slow;
-  const std::string part = "POST /api/v1/ads/click HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n" + std::string(60'000, 'a');
+  const std::string part =
+      "POST /api/v1/ads/click HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n" + std::string(60'000, 'a');
   for (int i = 0; i < 1'000; ++i) {
     slow.push_back(std::make_unique<raw_client>(port));
     slow.back()->send(part);

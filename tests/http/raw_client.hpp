@@ -107,13 +107,15 @@ private:
   std::string held_;
 };
 
-inline std::string post(std::string_view path, std::string_view body, std::string_view more = "", std::string_view type = "application/json") {
+inline std::string post(std::string_view path, std::string_view body, std::string_view more = "",
+                        std::string_view type = "application/json") {
   std::string out = "POST " + std::string(path) + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + std::string(type) +
                     "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string(more) + "\r\n";
   return out.append(body);
 }
 inline std::string click(std::string_view id) {
-  return post("/api/v1/ads/click", "{\"event_id\":\"" + std::string(id) + "\",\"ad_id\":32,\"user_ip\":\"192.168.1.7\",\"agent\":\"A\"}");
+  return post("/api/v1/ads/click",
+              "{\"event_id\":\"" + std::string(id) + "\",\"ad_id\":32,\"user_ip\":\"192.168.1.7\",\"agent\":\"A\"}");
 }
 inline std::string get(std::string_view target, std::string_view more = "") {
   return "GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n" + std::string(more) + "\r\n";

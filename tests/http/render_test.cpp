@@ -41,11 +41,12 @@ std::string rendered(const analytics_answer& a, bool explain = false) {
 BOOST_AUTO_TEST_SUITE(http_render)
 
 BOOST_AUTO_TEST_CASE(an_answer_has_the_contracts_fields_in_its_order) {
-  BOOST_TEST(rendered(sample()) ==
-             R"({"data":[{"ad_id":32,"click_count":2,"unique_clicks":2,"avg_playback_time":30.0,"avg_watch_percent":80.0,)"
-             R"("last_updated":"2025-07-22T16:16:12.879Z","impressions":200,"ctr":0.01,"gross_clicks":3,"invalid_clicks":{"bot":1},)"
-             R"("duplicates":5,"conflicts":0,"unique_error":0}],"total":1,"generated_at":"2025-08-11T07:49:18.342Z","is_real_time":true,)"
-             R"("since":null,"until":null,"resolution":"second","lag_ms":0,"complete":true,"shards":{"total":16,"answered":16}})");
+  BOOST_TEST(
+      rendered(sample()) ==
+      R"({"data":[{"ad_id":32,"click_count":2,"unique_clicks":2,"avg_playback_time":30.0,"avg_watch_percent":80.0,)"
+      R"("last_updated":"2025-07-22T16:16:12.879Z","impressions":200,"ctr":0.01,"gross_clicks":3,"invalid_clicks":{"bot":1},)"
+      R"("duplicates":5,"conflicts":0,"unique_error":0}],"total":1,"generated_at":"2025-08-11T07:49:18.342Z","is_real_time":true,)"
+      R"("since":null,"until":null,"resolution":"second","lag_ms":0,"complete":true,"shards":{"total":16,"answered":16}})");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_unknown_is_null_and_an_estimate_is_whole) {
@@ -58,9 +59,11 @@ BOOST_AUTO_TEST_CASE(what_is_unknown_is_null_and_an_estimate_is_whole) {
   a.lag_ms = -1;
   a.real_time = a.complete = false;
   auto text = rendered(a);
-  for (auto part : {R"("last_updated":null)", R"("ctr":null)", R"("avg_playback_time":0.0)", R"("unique_clicks":1235)", R"("unique_error":0.0081)",
-                    R"("since":"2025-07-22T16:16:00Z","until":"2025-07-22T16:17:00Z","resolution":"minute","lag_ms":null,"complete":false)",
-                    R"("is_real_time":false)", R"("invalid_clicks":{})"})
+  for (auto part :
+       {R"("last_updated":null)", R"("ctr":null)", R"("avg_playback_time":0.0)", R"("unique_clicks":1235)",
+        R"("unique_error":0.0081)",
+        R"("since":"2025-07-22T16:16:00Z","until":"2025-07-22T16:17:00Z","resolution":"minute","lag_ms":null,"complete":false)",
+        R"("is_real_time":false)", R"("invalid_clicks":{})"})
     BOOST_TEST_CONTEXT(part) BOOST_TEST(text.find(part) != std::string::npos);
 }
 
@@ -91,9 +94,10 @@ BOOST_AUTO_TEST_CASE(ads_are_written_with_their_pagination) {
   page.total = 21;
   std::string out;
   render_ads_page(out, page, 3, 10);
-  BOOST_TEST(out == R"({"ads":[{"id":3,"title":"T","description":"","url":"https://x.example/","created_at":"2025-07-22T16:16:12.000Z",)"
-                    R"("updated_at":"2025-07-22T16:16:12.000Z","advertiser":"","campaign":"","metadata":{"k":1}}],)"
-                    R"("pagination":{"page":3,"limit":10,"total":21,"total_pages":3}})");
+  BOOST_TEST(out ==
+             R"({"ads":[{"id":3,"title":"T","description":"","url":"https://x.example/","created_at":"2025-07-22T16:16:12.000Z",)"
+             R"("updated_at":"2025-07-22T16:16:12.000Z","advertiser":"","campaign":"","metadata":{"k":1}}],)"
+             R"("pagination":{"page":3,"limit":10,"total":21,"total_pages":3}})");
 }
 
 BOOST_AUTO_TEST_CASE(strings_are_escaped_and_bytes_that_are_not_utf8_are_replaced) {

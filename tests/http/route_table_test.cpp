@@ -7,7 +7,8 @@ using namespace adtrack::http;
 BOOST_AUTO_TEST_SUITE(http_route_table)
 
 BOOST_AUTO_TEST_CASE(each_path_finds_its_route_with_and_without_a_slash_at_the_end) {
-  for (auto where : {route::click, route::impression, route::ads, route::analytics, route::metrics, route::healthz, route::readyz}) {
+  for (auto where :
+       {route::click, route::impression, route::ads, route::analytics, route::metrics, route::healthz, route::readyz}) {
     std::string path(pattern(where));
     BOOST_TEST_CONTEXT(path) {
       BOOST_TEST((match_route(path).where == where));
@@ -24,8 +25,9 @@ BOOST_AUTO_TEST_CASE(an_ad_is_named_by_a_number_in_range) {
   BOOST_TEST(match_route("/api/v1/ads/32/").ad_id == 32u);
   BOOST_TEST(match_route("/api/v1/ads/%33%32").ad_id == 32u);
   BOOST_TEST((match_route("/api/v1/ads/9007199254740991").where == route::ad));
-  for (auto bad : {"/api/v1/ads/0", "/api/v1/ads/01", "/api/v1/ads/-1", "/api/v1/ads/x", "/api/v1/ads/1x", "/api/v1/ads/9007199254740992", "/api/v1/ads/%zz",
-                   "/api/v1/ads/99999999999999999999", "/api/v1/ads/1/2", "/api/v1/ads//", "/", "", "*", "/api%2Fv1/ads", "/API/v1/ads", "/api/v1/ads/32%00"})
+  for (auto bad : {"/api/v1/ads/0", "/api/v1/ads/01", "/api/v1/ads/-1", "/api/v1/ads/x", "/api/v1/ads/1x",
+                   "/api/v1/ads/9007199254740992", "/api/v1/ads/%zz", "/api/v1/ads/99999999999999999999", "/api/v1/ads/1/2",
+                   "/api/v1/ads//", "/", "", "*", "/api%2Fv1/ads", "/API/v1/ads", "/api/v1/ads/32%00"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST((match_route(bad).where == route::none));
 }
 

@@ -164,7 +164,8 @@ void arm(test::faulty_env& env, point where, uint64_t after, ledger& sink) {
   auto left = std::make_shared<std::atomic<int64_t>>(static_cast<int64_t>(after));
   env.on_io([&env, where, left, &sink](const test::faulty_env::io& io) {
     using kind = test::faulty_env::io_kind;
-    if (!env.powered() || !is_wal(io.path)) return;
+    if (!env.powered()) return sink.wake();
+    if (!is_wal(io.path)) return;
     bool in_log = io.path.find("/log/") != std::string::npos;
     bool hit = where == point::before_append             ? in_log && io.kind == kind::append
                : where == point::after_append_before_ack ? in_log && io.kind == kind::sync

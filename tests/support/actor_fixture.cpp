@@ -151,7 +151,8 @@ private:
 
 } // namespace
 
-storage::result<std::unique_ptr<storage::shard_engine>> open_scripted_engine(uint32_t shard, std::shared_ptr<engine_script> script) {
+storage::result<std::unique_ptr<storage::shard_engine>> open_scripted_engine(uint32_t shard,
+                                                                             std::shared_ptr<engine_script> script) {
   ++script->opens;
   if (!script->open_failures.empty()) {
     auto why = std::move(script->open_failures.front());

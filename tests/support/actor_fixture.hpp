@@ -46,7 +46,7 @@ public:
   bool reopens = true;
   bool reads_fail = false;
   int reopen_calls = 0;
-  std::vector<size_t> append_sizes;          // records an append, in order
+  std::vector<size_t> append_sizes;               // records an append, in order
   std::vector<std::pair<uint32_t, size_t>> reads; // partition, records, of successful reads that found something
 
 private:
@@ -60,7 +60,7 @@ struct engine_script {
   std::deque<storage::status> open_failures; // each open takes one
   storage::status next_apply;                // not ok: apply says so, once
   storage::status next_sync;
-  int64_t widen_s = 0;                       // views widen the window by as much, to a multiple of 10 s
+  int64_t widen_s = 0; // views widen the window by as much, to a multiple of 10 s
   int opens = 0, commits = 0, syncs = 0, views = 0;
   bool alive = false;
   std::vector<std::pair<int64_t, size_t>> applied; // first offset, records
@@ -74,7 +74,8 @@ struct engine_script {
   content committed; // what a new engine starts from
 };
 
-storage::result<std::unique_ptr<storage::shard_engine>> open_scripted_engine(uint32_t shard, std::shared_ptr<engine_script> script);
+storage::result<std::unique_ptr<storage::shard_engine>> open_scripted_engine(uint32_t shard,
+                                                                             std::shared_ptr<engine_script> script);
 
 class collecting_sink final : public actors::completion_sink {
 public:
@@ -104,7 +105,8 @@ struct actor_fixture {
   void run() { sched->run(); }
   void advance(std::chrono::milliseconds by); // runs before and after
   // Ends the actor with the fixture.
-  template <class T> T keep(T handle) {
+  template <class T>
+  T keep(T handle) {
     kept.push_back(caf::actor_cast<caf::actor>(handle));
     return handle;
   }

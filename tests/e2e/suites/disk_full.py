@@ -59,10 +59,15 @@ def _run(t, server, folder):
         # Preallocated files take events for a while; from the first 503 on the disk is full for the service too.
         _wait("the first 503", 60, lambda: (_fill(ballast), ledger.refused > refused)[1], server, load)
         ledger.slowest_answer, acked, before = 0.0, ledger.acked, time.monotonic()
-        time.sleep(3)
+        said = []
+        while time.monotonic() - before < 3:  # reopening frees what was preallocated: take that too
+            _fill(ballast)
+            said.append(server.get("/readyz").status)
+            time.sleep(0.02)
         equal(server.get("/healthz").status, 200, "/healthz on a full disk")
-        if ledger.acked == acked:
-            server.get("/readyz").expect_problem(503)
+        if ledger.acked == acked:  # each try to reopen may look well for a moment
+            t.note(f"fill {turn}: {said.count(503)} of {len(said)} looks at /readyz said 503")
+            check(said.count(503) * 2 > len(said), f"/readyz said 503 {said.count(503)} times of {len(said)} while nothing was accepted")
         t.note(f"fill {turn}: slowest answer {ledger.slowest_answer * 1000:.0f} ms, {ledger.refused - refused} answered 503, "
                f"{ledger.acked - acked} still acknowledged in {time.monotonic() - before:.0f} s")
         check(ledger.slowest_answer < 1.5, f"an answer took {ledger.slowest_answer:.2f} s on a full disk")

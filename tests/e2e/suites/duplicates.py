@@ -98,10 +98,3 @@ def _(t):
         t.server.restart(hard)
         positions = [t.server.click(**_event(8, f"r{i}", user_ip=f"198.51.100.{i}")) for i in range(100)]
         equal(_counts(t, 8, positions), [(100, 100 * turn, 0)], f"gross, duplicates, conflicts after restart {turn}")
-
-
-@suite.case("a second click of a visitor within 2 s is invalid as a repeat, not a duplicate")
-def _(t):
-    positions = [t.server.click(**_event(9, f"rep{i}", timestamp=NOON + at)) for i, at in enumerate((0, 1, 2, 3))]
-    row = t.server.analytics(positions, ad_id=9)["data"][0]
-    equal((row["gross_clicks"], row["click_count"], row["invalid_clicks"], row["duplicates"]), (4, 2, {"repeat": 2}, 0), "gross, valid, invalid, duplicates")

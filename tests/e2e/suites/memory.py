@@ -1,6 +1,7 @@
 """Promise 5: memory is bounded whatever a client sends, and others are answered throughout."""
 
 import contextlib
+import http.client
 import os
 import resource
 import select
@@ -8,7 +9,7 @@ import socket
 import threading
 import time
 
-from harness import AGENT, Server, Skip, Suite, binary_is_sanitized, check, equal, raw_connect
+from harness import AGENT, Failure, Server, Skip, Suite, binary_is_sanitized, check, equal, raw_connect
 
 suite = Suite("memory", "promise 5: under 64 MiB of growth whatever a client sends, and its neighbours are answered")
 
@@ -45,8 +46,11 @@ def _attack(t, what):
     while thread.is_alive():
         started = time.monotonic()
         body = b'{"event_id":"nb-%d","ad_id":5,"user_ip":"192.0.2.5"}' % answered
-        neighbour.request("POST", "/api/v1/ads/click", body, {"Content-Type": "application/json"}).expect(202)
-        neighbour.request("GET", "/healthz").expect(200)
+        try:
+            neighbour.request("POST", "/api/v1/ads/click", body, {"Content-Type": "application/json"}).expect(202)
+            neighbour.request("GET", "/healthz").expect(200)
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(f"after {answered} answers a neighbour had none for {time.monotonic() - started:.1f} s: {error!r}") from error
         slowest = max(slowest, time.monotonic() - started)
         answered += 1
         check(server.alive(), f"the server died: {server.log_tail()}")

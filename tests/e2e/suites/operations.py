@@ -71,10 +71,12 @@ def _(t):
     _refused(_config("[http\nport = 8080\n"))
 
 
-for _name, _value in (("http.port", "65536"), ("http.port", "x"), ("http.port", "-1"), ("log.shards", "0"), ("log.shards", "1.5"), ("log.backend", "floppy"),
-                      ("dedupe.window_days", "0"), ("http.host", "not-an-address-at-all.invalid"), ("admin.key_file", "/nonexistent/keys"),
-                      ("data.dir", "/proc/adtrack-cannot-be-here"), ("http.port", "")):
+for _name, _value in (("http.port", "65536"), ("http.port", "x"), ("http.port", "-1"), ("http.port", ""), ("log.shards", "0"), ("log.shards", "1.5"),
+                      ("log.backend", "floppy"), ("dedupe.window_days", "0")):
     suite.add(f"{_name} = {_value!r} is refused by name", lambda t, n=_name, v=_value: _refused(Server(flags={n: v}, name="bad"), n))
+# What only the system can judge is named by its value.
+for _name, _value in (("http.host", "not-an-address-at-all.invalid"), ("admin.key_file", "/nonexistent/keys"), ("data.dir", "/proc/adtrack-cannot-be-here")):
+    suite.add(f"{_name} = {_value!r} is refused with that value", lambda t, n=_name, v=_value: _refused(Server(flags={n: v}, name="bad"), v))
 
 
 @suite.case("a port that is taken is refused with a sentence")
@@ -154,6 +156,9 @@ def _(t):
     half = raw_connect(server)
     half.sendall(b"POST /api/v1/ads/click HTTP/1.1\r\nHost: e2e\r\nContent-Le")
     busy = [raw_connect(server) for _ in range(32)]
+    for connection in busy:  # a first answer, so that the server has accepted each of them
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: e2e\r\n\r\n")
+        read_reply(connection, "first")[0].expect(200)
     for i, connection in enumerate(busy):
         body = json.dumps({"event_id": f"flight-{i}", "ad_id": 1 + i}).encode()
         connection.sendall(b"POST /api/v1/ads/click HTTP/1.1\r\nHost: e2e\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -162,13 +167,16 @@ def _(t):
     took = time.monotonic() - started
     check(took < 10, f"it took {took:.1f} s")
     t.note(f"stopped in {took:.2f} s")
-    acked = set()
+    acked, silent = set(), []
     for i, connection in enumerate(busy):
         reply, _ = read_reply(connection, f"in flight {i}")
-        check(reply is not None, f"request {i}, sent before SIGTERM, was not answered")
+        if reply is None:
+            silent.append(i)
+            continue
         check(reply.status in (202, 503), f"{reply}")
         if reply.status == 202:
             acked.add(1 + i)
+    equal(silent, [], "requests sent on accepted connections before SIGTERM and not answered")
     for connection in busy + idle + [half]:
         connection.close()
     server.start()
