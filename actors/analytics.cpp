@@ -110,7 +110,8 @@ void analytics_state::init(pointer self, context_ptr context, std::vector<shard_
 void analytics_state::query(analytics_query q, reply_ptr reply) {
   for (const auto& p : q.min_positions)
     if (p.shard >= shards_.size())
-      return reply->fail(failure::position_not_reached, "there is no shard " + std::to_string(p.shard));
+      return reply->fail(failure::no_such_shard, "names shard " + std::to_string(p.shard) + "; there are shards 0 to " +
+                                                     std::to_string(shards_.size() - 1));
   auto g = std::make_shared<gather>();
   g->wide = q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads;
   if (g->wide && wide_in_flight_ >= context_->options.max_wide_queries)

@@ -31,7 +31,8 @@ enum class failure : uint8_t {
   unknown_ad,          // ads.require_known
   not_found,           // 404
   precondition_failed, // 412
-  position_not_reached // 504
+  position_not_reached, // 504
+  no_such_shard         // 400: a min_position names it; `detail` says which there are
 };
 
 struct failed {

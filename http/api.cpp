@@ -28,7 +28,8 @@ reject_reason reason_of(actors::failure why) {
   case actors::failure::not_durable:
   case actors::failure::clock_jumped:
   case actors::failure::not_found:
-  case actors::failure::precondition_failed: break;
+  case actors::failure::precondition_failed:
+  case actors::failure::no_such_shard: break;
   }
   return reject_reason::not_durable;
 }
@@ -246,7 +247,9 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
   using kind = awaited::kind;
   if (auto* f = std::get_if<actors::failed>(&what)) {
     if (waited.what == kind::ingest) rejected_.count(reason_of(f->why));
-    return make_problem(kind_of(f->why, waited.has_min_position), f->detail, request_id);
+    auto kind_of_problem = kind_of(f->why, waited.has_min_position);
+    if (f->why == actors::failure::no_such_shard) return make_problem(kind_of_problem, {}, request_id, {{"min_position", f->detail}});
+    return make_problem(kind_of_problem, f->detail, request_id);
   }
   if (auto* done = std::get_if<actors::ingested>(&what); done && waited.what == kind::ingest) {
     reply r = json_reply(202, {});

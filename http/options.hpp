@@ -25,6 +25,7 @@ struct http_options {
   uint32_t write_timeout_ms = 10'000;
   uint32_t reply_timeout_ms = 10'000; // an outcome that does not come: 503
   uint32_t linger_timeout_ms = 1'000; // how long what a refused client still sends is read and dropped
+  uint32_t drain_timeout_ms = 1'000;  // while stopping: for requests that have not arrived in full
 
   int64_t max_future_skew_secs = 300;
   uint32_t query_timeout_ms = 5'000; // default of `timeout_ms`; at most reply_timeout_ms - 500

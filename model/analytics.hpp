@@ -55,13 +55,13 @@ struct analytics_row {
 // One shard's part of an answer.
 struct shard_answer {
   uint32_t shard = 0;
-  int64_t applied = 0;        // next offset to apply: every record below it is in the numbers
-  int64_t lag_ms = -1;        // age of the oldest record not applied; 0 none; -1 unknown
+  int64_t applied = 0; // next offset to apply: every record below it is in the numbers
+  int64_t lag_ms = -1; // age of the oldest record not applied; 0 none; -1 unknown
   int64_t took_us = 0;
   std::string node;
-  time_window window;         // as asked, or widened to what is kept
+  time_window window; // as asked, or widened to what is kept
   resolution finest = resolution::second;
-  uint64_t total = 0;         // ads of this shard with an event in the window
+  uint64_t total = 0;              // ads of this shard with an event in the window
   std::vector<analytics_row> rows; // by ad_id: the first page * limit of them
 };
 
@@ -75,7 +75,7 @@ struct analytics_answer {
   bool real_time = true;
   uint32_t shards_total = 0;
   uint32_t shards_answered = 0;
-  std::vector<analytics_row> rows; // the page asked for
+  std::vector<analytics_row> rows;  // the page asked for
   std::vector<shard_answer> shards; // without rows; for explain
 };
 

@@ -11,8 +11,8 @@ namespace adtrack {
 
 second_cell& bucket_row::cell(uint8_t second) {
   if (!seconds.empty() && seconds.back().second == second) return seconds.back();
-  auto it = std::lower_bound(seconds.begin(), seconds.end(), second,
-                             [](const second_cell& c, uint8_t s) { return c.second < s; });
+  auto it =
+      std::lower_bound(seconds.begin(), seconds.end(), second, [](const second_cell& c, uint8_t s) { return c.second < s; });
   if (it == seconds.end() || it->second != second) {
     it = seconds.emplace(it);
     it->second = second;

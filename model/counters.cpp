@@ -21,7 +21,7 @@ constexpr metric invalid_of(event_type type, invalid_reason reason) noexcept {
 
 static_assert(invalid_of(event_type::click, invalid_reason::repeat) == static_cast<metric>(7));
 static_assert(invalid_of(event_type::playback, invalid_reason::bot) == metric::invalid_playbacks);
-static_assert(at(metric::playback_progress, 5) == metric::duplicates && at(metric::watched_sum, 1) == metric::count_);
+static_assert(at(metric::playback_progress, 5) == metric::duplicates && metric_count == 29);
 static_assert(metric_count <= 64, "the compact form's mask is one 64-bit number");
 
 } // namespace

@@ -28,9 +28,8 @@ enum class metric : uint8_t {
   play_time_sum, // seconds
   watched_count,
   watched_sum, // percent
-  count_ = 29, // number of metrics
 };
-inline constexpr size_t metric_count = static_cast<size_t>(metric::count_);
+inline constexpr size_t metric_count = static_cast<size_t>(metric::watched_sum) + 1;
 
 struct counters {
   std::array<uint64_t, metric_count> values{};
@@ -40,7 +39,7 @@ struct counters {
   uint64_t operator[](metric m) const noexcept { return values[static_cast<size_t>(m)]; }
   uint64_t invalid(event_type type, invalid_reason reason) const noexcept; // reason != none
   uint64_t gross(event_type type) const noexcept;                          // valid + invalid
-  bool any_event() const noexcept; // holds at least one counted event
+  bool any_event() const noexcept;                                         // holds at least one counted event
   counters& operator+=(const counters& other) noexcept;
   bool operator==(const counters&) const = default;
 

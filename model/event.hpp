@@ -37,15 +37,15 @@ inline constexpr int32_t absent = -1; // an optional number that the client did 
 struct submission {
   event_type type = event_type::click;
   playback_progress progress = playback_progress::none;
-  bool prefetch = false;       // the request carried a prefetch header
-  bool address_given = false;  // in the body, not taken from the peer
-  bool agent_given = false;    // in the body, not taken from User-Agent
-  bool time_given = false;     // in the body, not the server's clock
-  uint64_t ad_id = 0;          // 1 ... max_ad_id
-  std::string event_id;        // 1-128 characters of 0x21-0x7E
-  ip_address address;          // full; family none when unknown
-  std::string agent;           // at most 1,024 bytes of UTF-8
-  int64_t time_s = 0;          // event time, unix seconds
+  bool prefetch = false;      // the request carried a prefetch header
+  bool address_given = false; // in the body, not taken from the peer
+  bool agent_given = false;   // in the body, not taken from User-Agent
+  bool time_given = false;    // in the body, not the server's clock
+  uint64_t ad_id = 0;         // 1 ... max_ad_id
+  std::string event_id;       // 1-128 characters of 0x21-0x7E
+  ip_address address;         // full; family none when unknown
+  std::string agent;          // at most 1,024 bytes of UTF-8
+  int64_t time_s = 0;         // event time, unix seconds
   int32_t play_time_secs = absent;
   int32_t watched_percent = absent;
 };

@@ -90,7 +90,7 @@ bool scan_offset(scanner& in, int64_t& out_s) noexcept {
   if (in.any_of("Zz", sign)) return true;
   int hours = 0, minutes = 0;
   if (!in.any_of("+-", sign) || !in.number(2, 0, 23, hours) || !in.literal(':') || !in.number(2, 0, 59, minutes)) return false;
-  out_s = (hours * 60 + minutes) * (sign == '-' ? -60 : 60);
+  out_s = (int64_t{hours} * 60 + minutes) * (sign == '-' ? -60 : 60);
   return true;
 }
 
@@ -107,7 +107,7 @@ bool scan_time(scanner& in, int64_t day, int64_t& unix_us) noexcept {
       !in.number(2, 0, 60, second) || !scan_fraction(in, fraction_us) || !scan_offset(in, offset_s) || !in.done()) {
     return false;
   }
-  const int64_t unix_s = day * day_s + hour * 3'600 + minute * 60 + second - offset_s;
+  const int64_t unix_s = day * day_s + int64_t{hour} * 3'600 + int64_t{minute} * 60 + second - offset_s;
   if (second == 60 && !starts_a_month(unix_s)) return false;
   unix_us = unix_s * 1'000'000 + fraction_us;
   return true;
@@ -180,7 +180,7 @@ bool is_time_zone(std::string_view tz) {
 bool parse_rfc3339(std::string_view text, std::string_view tz, int64_t& unix_us) {
   absl::TimeZone zone;
   scanner in(text);
-  chrono::year_month_day date;
+  chrono::year_month_day date{};
   if (!load_zone(tz, zone) || !scan_date(in, date)) return false;
   if (in.done()) {
     unix_us = start_of_day_s(date, zone) * 1'000'000;

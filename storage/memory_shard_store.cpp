@@ -3,7 +3,7 @@
 #include <mutex>
 #include <vector>
 
-#include "model/visitor_set.hpp"
+#include "storage/row_value.hpp"
 #include "storage/shard_store.hpp"
 
 namespace adtrack::storage {
@@ -20,7 +20,7 @@ struct operation {
 class memory_batch final : public store_batch {
 public:
   void put(std::string_view key, std::string_view value) override { add(operation::kind::put, key, value); }
-  void merge(std::string_view key, std::string_view visitors) override { add(operation::kind::merge, key, visitors); }
+  void merge(std::string_view key, std::string_view row) override { add(operation::kind::merge, key, row); }
   void erase(std::string_view key) override { add(operation::kind::erase, key, {}); }
   void erase_range(std::string_view from, std::string_view to) override { add(operation::kind::erase_range, from, to); }
   size_t bytes() const noexcept override { return bytes_; }
@@ -101,17 +101,11 @@ public:
 
 private:
   status merge(const operation& op) {
-    visitor_set base, more;
-    std::string_view in = op.value;
-    if (!visitor_set::decode(in, more)) return {errc::corrupt, "a visitor set to merge does not decode"};
-    if (auto it = table_.find(op.key); it != table_.end()) {
-      in = it->second;
-      if (!visitor_set::decode(in, base)) return {errc::corrupt, "a stored visitor set does not decode"};
-    }
-    base.merge(more);
-    std::string value;
-    base.encode(value);
-    table_[op.key] = std::move(value);
+    auto [it, made] = table_.try_emplace(op.key, op.value);
+    if (made) return status::success();
+    std::string merged;
+    if (!merge_rows(it->second, op.value, merged)) return {errc::corrupt, "a stored bucket does not decode"};
+    it->second = std::move(merged);
     return status::success();
   }
 

@@ -1,11 +1,15 @@
 #include "storage/rocksdb_common.hpp"
 
 #include <charconv>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <vector>
 
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
+
+#include "config/telemetry.hpp"
 
 namespace adtrack::storage {
 namespace {
@@ -23,6 +27,21 @@ private:
 };
 
 rocksdb::Env* env_or_default(rocksdb::Env* env) { return env != nullptr ? env : rocksdb::Env::Default(); }
+
+// Keeps no file of its own: the packaged RocksDB aborts when the disk is full under its own log. Errors go to ours; what matters to
+// us comes back as a status anyway.
+class quiet_logger final : public rocksdb::Logger {
+public:
+  quiet_logger() : rocksdb::Logger(rocksdb::InfoLogLevel::ERROR_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {} // its header lines
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::InfoLogLevel::ERROR_LEVEL || level >= rocksdb::InfoLogLevel::HEADER_LEVEL) return;
+    char line[1'024];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    config::log(config::log_level::warning, "rocksdb", "rocksdb_error", line);
+  }
+};
 
 // Syncs a directory's entries, so that a file made in it is still there after a power loss.
 rocksdb::Status sync_directory(const std::string& path, rocksdb::Env* env) {
@@ -85,8 +104,7 @@ rocksdb::Options durable_options(rocksdb::Env* env, health_flag healthy) {
   options.wal_compression = rocksdb::kNoCompression; // loses its tail in 7.8
   options.recycle_log_file_num = 0;
   options.compression = rocksdb::kLZ4Compression;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.keep_log_file_num = 4;
+  options.info_log = std::make_shared<quiet_logger>();
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.listeners.push_back(std::make_shared<failure_listener>(std::move(healthy)));

@@ -10,8 +10,8 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
-#include "model/visitor_set.hpp"
 #include "storage/rocksdb_common.hpp"
+#include "storage/row_value.hpp"
 #include "storage/shard_keys.hpp"
 
 namespace adtrack::storage {
@@ -34,22 +34,14 @@ namespace {
 rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
-// Union of visitor sets; canonical, so the order in which RocksDB merges does not show.
-class union_operator final : public rocksdb::AssociativeMergeOperator {
+// Canonical, so the order in which RocksDB merges does not show.
+class row_merge_operator final : public rocksdb::AssociativeMergeOperator {
 public:
-  const char* Name() const override { return "adtrack.visitor_union.1"; }
+  const char* Name() const override { return "adtrack.rows.1"; }
   bool Merge(const rocksdb::Slice&, const rocksdb::Slice* existing, const rocksdb::Slice& value, std::string* out,
              rocksdb::Logger*) const override {
-    visitor_set base, more;
-    std::string_view in = view(value);
-    if (!visitor_set::decode(in, more)) return false;
-    if (existing) {
-      in = view(*existing);
-      if (!visitor_set::decode(in, base)) return false;
-    }
-    base.merge(more);
-    out->clear();
-    base.encode(*out);
+    if (existing) return merge_rows(view(*existing), view(value), *out);
+    out->assign(value.data(), value.size());
     return true;
   }
 };
@@ -68,18 +60,14 @@ public:
     bucket_key k;
     if (type != ValueType::kValue || key.empty() || key[0] != 'b' || !keys::parse_bucket(view(key), k) || k.level != bucket_level::minute)
       return Decision::kKeep;
-    std::string_view in = view(value);
-    bucket_row row;
-    if (!decode(in, row)) return Decision::kKeep; // whoever reads it will say so
+    row_value stored;
+    if (!decode(view(value), stored)) return Decision::kKeep; // whoever reads it will say so
+    auto& row = stored.row;
     if (row.written_ms < horizons_.minutes_ms) return Decision::kRemove;
-    if (row.seconds_gone || row.written_ms >= horizons_.seconds_ms || in.empty() || in[0] != 0) return Decision::kKeep;
-    in.remove_prefix(1);
-    if (!visitor_set::decode(in, row.clickers)) return Decision::kKeep;
+    if (row.seconds_gone || row.written_ms >= horizons_.seconds_ms) return Decision::kKeep;
     row.drop_seconds();
     changed->clear();
-    encode(row, *changed);
-    changed->push_back(0);
-    row.clickers.encode(*changed);
+    encode(row, row.clickers, stored.merges, *changed);
     return Decision::kChangeValue;
   }
 
@@ -90,7 +78,7 @@ private:
 class rocksdb_batch final : public store_batch {
 public:
   void put(std::string_view key, std::string_view value) override { note(batch.Put(slice(key), slice(value))); }
-  void merge(std::string_view key, std::string_view visitors) override { note(batch.Merge(slice(key), slice(visitors))); }
+  void merge(std::string_view key, std::string_view row) override { note(batch.Merge(slice(key), slice(row))); }
   void erase(std::string_view key) override { note(batch.Delete(slice(key))); }
   void erase_range(std::string_view from, std::string_view to) override { note(batch.DeleteRange(slice(from), slice(to))); }
   size_t bytes() const noexcept override { return batch.Count() ? batch.GetDataSize() : 0; }
@@ -161,15 +149,13 @@ public:
     auto options = durable_options(env, healthy_);
     options.write_buffer_manager = budget.write_buffers;
     options.write_buffer_size = std::max<size_t>(4 << 20, std::min<size_t>(64 << 20, budget.write_buffer_bytes / 2));
-    options.merge_operator = std::make_shared<union_operator>();
+    options.merge_operator = std::make_shared<row_merge_operator>();
     options.compaction_filter = filter_.get();
     options.compression = rocksdb::kLZ4Compression;
     options.max_open_files = 256; // a node has many shards
     options.level_compaction_dynamic_level_bytes = true;
     options.bytes_per_sync = 1 << 20;
     options.wal_bytes_per_sync = 1 << 20;
-    options.keep_log_file_num = 2;
-    options.max_log_file_size = 1 << 20;
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = budget.cache;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));

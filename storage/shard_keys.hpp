@@ -10,11 +10,11 @@ namespace adtrack::storage::keys {
 
 inline const std::string meta = "m";
 
-// 'b' level ad start-minute -> row; 'v' the same -> its visitor set, when that does not stand in the row.
-inline std::string bucket(char kind, const bucket_key& k) {
+// 'b' level ad start-minute -> row_value
+inline std::string bucket(const bucket_key& k) {
   std::string out;
   out.reserve(14);
-  out.push_back(kind);
+  out.push_back('b');
   out.push_back(static_cast<char>(k.level));
   put_big_endian<8>(out, k.ad_id);
   put_big_endian<4>(out, static_cast<uint64_t>(k.start_s / 60));

@@ -63,7 +63,7 @@ status view::rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_
   auto it = std::lower_bound(newer_.begin(), newer_.end(), low, key_before);
   auto end = std::lower_bound(newer_.begin(), newer_.end(), high, key_before);
   status inner;
-  auto why = snapshot_->scan(keys::bucket('b', low), keys::bucket('b', high), [&](std::string_view key, std::string_view value) {
+  auto why = snapshot_->scan(keys::bucket(low), keys::bucket(high), [&](std::string_view key, std::string_view value) {
     bucket_key k;
     if (!keys::parse_bucket(key, k)) {
       inner = {errc::corrupt, "a stored bucket's key does not decode"};
@@ -75,12 +75,12 @@ status view::rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_
       ++it;
       return true;
     }
-    auto stored = load_row(*snapshot_, k, value);
-    if (!stored.ok()) {
-      inner = stored.why;
+    row_value stored;
+    if (!decode(value, stored)) {
+      inner = {errc::corrupt, "a stored bucket does not decode"};
       return false;
     }
-    visit(k, stored->row);
+    visit(k, stored.row);
     return true;
   });
   if (!why.ok()) return why;
@@ -103,7 +103,7 @@ result<std::vector<uint64_t>> view::all_ads() const {
   auto take_newer = [&](uint64_t below) {
     for (; it != newer_.end() && it->key.level == bucket_level::total && it->key.ad_id < below; ++it) ads.push_back(it->key.ad_id);
   };
-  auto why = snapshot_->scan(keys::bucket('b', {}), keys::bucket('b', {0, bucket_level::day, 0}), [&](std::string_view key, std::string_view) {
+  auto why = snapshot_->scan(keys::bucket({}), keys::bucket({0, bucket_level::day, 0}), [&](std::string_view key, std::string_view) {
     bucket_key k;
     if (!keys::parse_bucket(key, k)) return false;
     take_newer(k.ad_id);

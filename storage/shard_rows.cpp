@@ -1,6 +1,7 @@
 #include "storage/shard_rows.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "storage/shard_keys.hpp"
 
@@ -8,8 +9,8 @@ namespace adtrack::storage {
 
 namespace {
 
-// A visitor set up to this size stands in its row; a larger one under its own key, written as what was added.
-constexpr size_t inline_visitors_max = 512;
+// From this size on a visitor set is written as what was added.
+constexpr size_t whole_visitors_bytes = 512;
 // So many additions in a row before a set is written whole again: bounds the chain that a read has to merge.
 constexpr uint8_t merges_max = 32;
 
@@ -19,27 +20,12 @@ bool row_before(const bucket_key& a, bucket_level level, int64_t start) {
 
 } // namespace
 
-result<loaded_row> load_row(const store_reader& store, const bucket_key& key, std::string_view value) {
-  loaded_row out;
-  if (!decode(value, out.row) || value.empty()) return status{errc::corrupt, "a stored bucket does not decode"};
-  out.merges = static_cast<uint8_t>(value[0]);
-  value.remove_prefix(1);
-  std::string outside;
-  if (out.merges > 0) {
-    auto visitors = store.get(keys::bucket(visitor_key_prefix, key));
-    if (!visitors.ok() && visitors.why.code == errc::not_found) return status{errc::corrupt, "a bucket's visitors are missing"};
-    if (!visitors.ok()) return visitors.why;
-    outside = std::move(*visitors);
-    value = outside;
-  }
-  if (!visitor_set::decode(value, out.row.clickers) || !value.empty()) return status{errc::corrupt, "a bucket's visitors do not decode"};
-  return out;
-}
-
-result<loaded_row> load_row(const store_reader& store, const bucket_key& key) {
-  auto value = store.get(keys::bucket('b', key));
+result<row_value> load_row(const store_reader& store, const bucket_key& key) {
+  auto value = store.get(keys::bucket(key));
   if (!value.ok()) return value.why;
-  return load_row(store, key, *value);
+  row_value out;
+  if (!decode(*value, out)) return status{errc::corrupt, "a stored bucket does not decode"};
+  return out;
 }
 
 status shard_rows::obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made) {
@@ -63,6 +49,7 @@ status shard_rows::obtain(ad_entry& ad, const bucket_key& key, bool may_exist, c
     if (stored.ok()) {
       c->row = std::make_shared<bucket_row>(std::move(stored->row));
       c->merges = stored->merges;
+      c->stored = true;
       made = false;
     } else if (stored.why.code != errc::not_found) {
       return stored.why;
@@ -78,7 +65,7 @@ status shard_rows::obtain(ad_entry& ad, const bucket_key& key, bool may_exist, c
 }
 
 void shard_rows::account(cached_row& c) {
-  size_t now = sizeof(cached_row) + c.row->memory_bytes() + c.delta.capacity() * sizeof(uint64_t);
+  size_t now = sizeof(cached_row) + c.row->memory_bytes() + c.delta.memory_bytes();
   bytes_ += now - c.bytes;
   c.bytes = now;
 }
@@ -140,8 +127,8 @@ status shard_rows::add(const shard_record& r, invalid_reason invalid, int64_t cl
       auto& cell = row.cell(static_cast<uint8_t>(r.time_s % 60));
       cell.count.add(r, invalid);
       if (clicker) cell.clickers.add(r.visitor);
-    } else if (clicker && row.clickers.add(r.visitor) && c->merges > 0) {
-      c->delta.push_back(r.visitor);
+    } else if (clicker && row.clickers.add(r.visitor) && c->stored) {
+      c->delta.add(r.visitor);
     }
   }
   return status::success();
@@ -171,37 +158,31 @@ uint64_t shard_rows::state_sum() {
   return sum_;
 }
 
-void shard_rows::stage_row(store_batch& batch, cached_row& c) {
-  std::string value, visitors;
-  encode(*c.row, value);
-  if (c.merges > 0 && c.merges < merges_max) {
-    if (!c.delta.empty()) {
-      visitor_set added;
-      for (auto v : c.delta) added.add(v);
-      added.encode(visitors);
-      batch.merge(keys::bucket(visitor_key_prefix, c.key), visitors);
-      ++c.merges;
-    }
-    value.push_back(static_cast<char>(c.merges));
-  } else {
-    c.row->clickers.encode(visitors);
-    bool inside = c.key.level == bucket_level::minute || visitors.size() <= inline_visitors_max;
-    c.merges = inside ? 0 : 1;
-    value.push_back(static_cast<char>(c.merges));
-    if (inside)
-      value += visitors;
-    else
-      batch.put(keys::bucket(visitor_key_prefix, c.key), visitors);
-  }
-  c.delta.clear();
-  batch.put(keys::bucket('b', c.key), value);
+void shard_rows::stage_row(store_batch& batch, cached_row& c, std::string& value) {
+  value.clear();
+  // A minute rewrites its seconds each time: nothing is gained by adding to its visitors.
+  bool whole = !c.stored || c.merges >= merges_max || c.key.level == bucket_level::minute ||
+               c.row->clickers.memory_bytes() <= whole_visitors_bytes;
+  c.merges = whole ? 0 : static_cast<uint8_t>(c.merges + 1);
+  encode(*c.row, whole ? c.row->clickers : c.delta, c.merges, value);
+  if (whole)
+    batch.put(keys::bucket(c.key), value);
+  else
+    batch.merge(keys::bucket(c.key), value);
+  c.stored = true;
+  c.dirty = false;
+  c.delta = {};
 }
 
 void shard_rows::stage(store_batch& batch) {
   state_sum(); // rows are stored with their hash
+  // In key order: RocksDB's memtable finds the next place from the last one (measured: 20 % of the whole cost of applying).
+  std::sort(dirty_.begin(), dirty_.end(), [](const cached_row* a, const cached_row* b) {
+    return std::tie(a->key.level, a->key.ad_id, a->key.start_s) < std::tie(b->key.level, b->key.ad_id, b->key.start_s);
+  });
+  std::string value;
   for (auto* c : dirty_) {
-    stage_row(batch, *c);
-    c->dirty = false;
+    stage_row(batch, *c, value);
     account(*c);
   }
   dirty_.clear();
@@ -227,9 +208,11 @@ void shard_rows::evict(uint32_t keep_since) {
 void shard_rows::trim() {
   ++generation_;
   if (bytes_ <= cache_bytes_) return;
-  // Down to three quarters of the bound: rows untouched for eight commits first, then all clean ones.
-  evict(generation_ > 8 ? generation_ - 8 : 0);
-  if (bytes_ > cache_bytes_ / 4 * 3) evict(generation_);
+  // Down to three quarters of the bound; what the last commits touched goes last.
+  for (uint32_t commits : {8u, 2u, 1u, 0u}) {
+    evict(generation_ > commits ? generation_ - commits : 0);
+    if (bytes_ <= cache_bytes_ / 4 * 3) return;
+  }
 }
 
 std::vector<frozen_row> shard_rows::freeze(std::span<const uint64_t> ads) {

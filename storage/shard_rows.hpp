@@ -12,6 +12,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include "model/bucket.hpp"
+#include "storage/row_value.hpp"
 #include "storage/shard_store.hpp"
 
 namespace adtrack::storage {
@@ -27,15 +28,8 @@ struct frozen_row {
   std::shared_ptr<const bucket_row> row;
 };
 
-// A row as stored. `merges`: 0, its visitors stand in the row; n, under their own key, written whole and then added to n - 1 times.
-struct loaded_row {
-  bucket_row row;
-  uint8_t merges = 0;
-};
 // Reads one row with its visitors; errc::not_found when there is none.
-result<loaded_row> load_row(const store_reader& store, const bucket_key& key);
-// The same out of a value that was read already.
-result<loaded_row> load_row(const store_reader& store, const bucket_key& key, std::string_view value);
+result<row_value> load_row(const store_reader& store, const bucket_key& key);
 
 class shard_rows {
 public:
@@ -64,11 +58,12 @@ private:
   struct cached_row {
     bucket_key key;
     std::shared_ptr<bucket_row> row;
-    std::vector<uint64_t> delta; // visitors added since the last stage, for rows whose set is stored outside
+    visitor_set delta; // visitors added since the last stage
     bool dirty = false;
     bool stale_hash = false;
     bool frozen = false;    // a view may hold `row`: copy before writing
-    uint8_t merges = 0;     // as loaded_row::merges
+    bool stored = false;    // the store holds it
+    uint8_t merges = 0;     // as row_value::merges
     uint32_t generation = 0;
     size_t bytes = 0;
   };
@@ -84,7 +79,7 @@ private:
   status obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made);
   bucket_row& writable(cached_row& c, int64_t clock_ms);
   void account(cached_row& c);
-  void stage_row(store_batch& batch, cached_row& c);
+  void stage_row(store_batch& batch, cached_row& c, std::string& value);
   void evict(uint32_t keep_since);
 
   const shard_store& store_;

@@ -1,5 +1,5 @@
-// Where one shard keeps what it remembers: an ordered byte store with atomic batches, snapshots and one merge rule (values that are
-// visitor sets merge by union). Knows nothing of events. Owned by one shard_engine; snapshots may be read on other threads.
+// Where one shard keeps what it remembers: an ordered byte store with atomic batches, snapshots and one merge rule (bucket rows:
+// the newer's numbers, the union of their visitors, see storage/row_value.hpp). Knows nothing of events. Owned by one shard_engine; snapshots may be read on other threads.
 // Implementations: memory, RocksDB. One suite of tests runs against both.
 #pragma once
 
@@ -13,14 +13,11 @@
 
 namespace adtrack::storage {
 
-// Keys that begin with this byte hold visitor sets and may be merged.
-inline constexpr char visitor_key_prefix = 'v';
-
 class store_batch {
 public:
   virtual ~store_batch() = default;
   virtual void put(std::string_view key, std::string_view value) = 0;
-  virtual void merge(std::string_view key, std::string_view visitors) = 0; // key begins with visitor_key_prefix; an encoded visitor_set
+  virtual void merge(std::string_view key, std::string_view row) = 0; // an encoded row_value on top of what the key holds
   virtual void erase(std::string_view key) = 0;
   virtual void erase_range(std::string_view from, std::string_view to) = 0; // [from, to)
   virtual size_t bytes() const noexcept = 0;

@@ -279,7 +279,7 @@ BOOST_AUTO_TEST_CASE(a_position_of_a_shard_that_is_not_there_fails_at_once) {
   analytics_query q;
   q.min_positions = {{99, 5}};
   f.ask(1, q);
-  BOOST_TEST((f.why(1) == failure::position_not_reached));
+  BOOST_TEST((f.why(1) == failure::no_such_shard));
   BOOST_TEST(f.asked() == 0u);
 }
 

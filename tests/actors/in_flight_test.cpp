@@ -2,6 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <future>
+#include <thread>
+
 #include "tests/support/actor_fixture.hpp"
 
 using namespace adtrack;
@@ -130,6 +133,27 @@ BOOST_AUTO_TEST_CASE(a_detached_sink_is_told_nothing) {
   f.flights->bind(nullptr);
   batch.reset();
   BOOST_TEST(f.sink.count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(detaching_waits_for_a_completion_that_is_being_delivered) {
+  struct slow_sink final : completion_sink {
+    std::promise<void> entered;
+    std::promise<void> detached;
+    bool detached_meanwhile = false;
+    void complete(std::vector<completion>) override {
+      entered.set_value();
+      // Bounded: bind() must not come back while this runs, so the promise is not kept meanwhile.
+      detached_meanwhile = detached.get_future().wait_for(std::chrono::milliseconds(100)) == std::future_status::ready;
+    }
+  } slow;
+  fixture f;
+  f.flights->bind(&slow);
+  std::thread delivering([&] { f.flights->deliver({{ticket_of(1), ads_page{}}}); });
+  slow.entered.get_future().wait();
+  f.flights->bind(nullptr);
+  slow.detached.set_value();
+  delivering.join();
+  BOOST_TEST(!slow.detached_meanwhile);
 }
 
 BOOST_AUTO_TEST_CASE(waiting_for_idle_ends_when_the_last_is_gone_or_at_the_deadline) {

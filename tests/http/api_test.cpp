@@ -157,6 +157,11 @@ BOOST_AUTO_TEST_CASE(each_failure_has_its_status) {
   BOOST_TEST(c.ask(get("/api/v1/ads/analytics?min_position=1:1")).status == 504);
   why = f::position_not_reached;
   BOOST_TEST(c.ask(get("/api/v1/ads/analytics?min_position=1:1")).status == 504);
+  why = f::no_such_shard;
+  auto wrong = c.ask(get("/api/v1/ads/analytics?min_position=99:1"));
+  BOOST_TEST(wrong.status == 400);
+  BOOST_TEST(wrong.has("urn:adtrack:problem:validation"));
+  BOOST_TEST(wrong.has(R"("errors":[{"field":"min_position","message":"because"}])"));
   why = f::not_found;
   BOOST_TEST(c.ask(get("/api/v1/ads/5")).status == 404);
   why = f::precondition_failed;

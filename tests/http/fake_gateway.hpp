@@ -28,6 +28,7 @@ public:
   // Answers at once: an ingest item, or another call. Unset: the test completes.
   std::function<actors::outcome(const actors::ingest_item&)> on_item;
   std::function<actors::outcome(const asked&)> on_call;
+  std::function<void()> on_state;                    // called by ready()
   bool accepts = true; // what submit() returns
   actors::readiness state{true, {}, {}};
 
@@ -61,7 +62,10 @@ public:
     ask({"update_ad", t, {}, id, 0, 0, std::move(f), std::move(m)});
   }
   void delete_ad(actors::ticket t, uint64_t id, std::string m) override { ask({"delete_ad", t, {}, id, 0, 0, {}, std::move(m)}); }
-  actors::readiness ready() override { return state; }
+  actors::readiness ready() override {
+    if (on_state) on_state();
+    return state;
+  }
   size_t in_flight() const noexcept override { return 0; }
 
   // Waits until `count` items were submitted; gives all so far.

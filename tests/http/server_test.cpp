@@ -3,8 +3,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
+#include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/http/server_fixture.hpp"
@@ -344,6 +347,125 @@ BOOST_AUTO_TEST_CASE(draining_gives_up_at_its_deadline_and_a_stop_with_work_in_f
   server->stop();
   server->complete({{from, actors::ingested{}}});
   BOOST_TEST(server->connections() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_fully_sent_before_draining_is_answered_whether_accepted_or_still_in_the_backlog) {
+  accept_all();
+  uint16_t port = start();
+  for (int round = 0; round < 20; ++round) {
+    if (round > 0) port = start();
+    std::vector<std::unique_ptr<raw_client>> clients;
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(std::make_unique<raw_client>(port));
+      clients.back()->send(i % 2 == 0 ? click("e") : get("/healthz"));
+    }
+    bool clean = false;
+    std::thread drainer([&] { clean = server->drain(std::chrono::seconds(10)); });
+    int answered = 0;
+    for (auto& c : clients) answered += c->read().status != 0;
+    for (auto& c : clients) BOOST_TEST(c->at_end());
+    drainer.join();
+    BOOST_TEST(clean);
+    BOOST_TEST(answered == 20);
+    server->stop();
+  }
+}
+
+BOOST_AUTO_TEST_CASE(draining_gives_half_a_request_its_own_short_deadline_and_then_503) {
+  options.drain_timeout_ms = 100;
+  options.head_timeout_ms = options.body_timeout_ms = options.idle_timeout_ms = 60'000;
+  accept_all();
+  uint16_t port = start();
+  raw_client head(port), body(port), silent(port), late(port);
+  BOOST_TEST(body.ask(get("/healthz")).status == 200);
+  std::string whole = click("late");
+  head.send("POST /api/v1/ads/click HTTP/1.1\r\nContent-Le");
+  body.send(whole.substr(0, whole.size() - 1));
+  late.send(whole.substr(0, 50));
+  while (server->connections() != 4) std::this_thread::yield();
+  bool clean = false;
+  std::thread drainer([&] { clean = server->drain(std::chrono::seconds(30)); });
+  late.send(whole.substr(50));
+  BOOST_TEST(event_of(late.read()) == "late");
+  for (auto* c : {&head, &body}) {
+    auto r = c->read();
+    BOOST_TEST(r.status == 503);
+    BOOST_TEST(r.header("Connection") == "close");
+    BOOST_TEST(r.header("Retry-After") == "1");
+    BOOST_TEST(r.has("urn:adtrack:problem:stopping"));
+    BOOST_TEST(c->at_end());
+  }
+  BOOST_TEST(silent.at_end());
+  drainer.join();
+  BOOST_TEST(clean);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_never_stops_asking_does_not_hold_up_draining) {
+  options.drain_timeout_ms = 50;
+  accept_all();
+  raw_client c(start());
+  BOOST_TEST(c.ask(click("first")).status == 202);
+  std::thread asking([&] {
+    while (c.send(click("e") + get("/healthz"))) {
+    }
+  });
+  std::thread reading([&] {
+    while (c.read().status != 0) {
+    }
+  });
+  BOOST_TEST(server->drain(std::chrono::seconds(10)));
+  asking.join();
+  reading.join();
+}
+
+BOOST_AUTO_TEST_CASE(one_connection_with_many_requests_waits_its_turn_behind_others) {
+  options.loops = 1;
+  size_t at_submit = 0;
+  size_t asked = 0;
+  // Both run on the loop's thread.
+  gateway.on_state = [&] { ++asked; };
+  gateway.on_item = [&](const actors::ingest_item&) {
+    at_submit = asked;
+    return actors::outcome(actors::ingested{false, 1, 1});
+  };
+  uint16_t port = start();
+  raw_client many(port), one(port);
+  BOOST_TEST(one.ask(get("/healthz")).status == 200); // it has a loop and a place in it
+  constexpr size_t requests = 1'000;
+  std::string all;
+  for (size_t i = 0; i < requests; ++i) all += get("/readyz");
+  // The loop is held inside the first answer until all that follows was sent.
+  std::promise<void> sent;
+  auto until = sent.get_future();
+  bool first = true;
+  gateway.on_state = [&] {
+    ++asked;
+    if (std::exchange(first, false)) until.wait();
+  };
+  many.send(all);
+  one.send(click("neighbour"));
+  sent.set_value();
+  BOOST_TEST(one.read().status == 202);
+  for (size_t i = 0; i < requests; ++i)
+    if (many.read().status != 200) BOOST_ERROR("answer " << i);
+  BOOST_TEST(asked == requests);
+  BOOST_TEST(at_submit < 20u);
+}
+
+BOOST_AUTO_TEST_CASE(who_does_not_take_answers_is_not_served_further) {
+  options.loops = 1;
+  std::atomic<size_t> asked{0};
+  gateway.on_state = [&] { ++asked; };
+  gateway.state.degraded = {std::string(1 << 20, 'd')};
+  options.write_timeout_ms = 60'000;
+  uint16_t port = start();
+  raw_client greedy(port, 4096), other(port);
+  std::string all;
+  for (int i = 0; i < 500; ++i) all += get("/readyz");
+  greedy.send(all);
+  // What the kernel takes of it is bounded, and each of these lets the loop go round once.
+  for (int i = 0; i < 500; ++i) BOOST_REQUIRE(other.ask(get("/healthz")).status == 200);
+  BOOST_TEST(asked < 20u);
 }
 
 BOOST_AUTO_TEST_CASE(a_taken_port_is_an_error_that_names_it) {

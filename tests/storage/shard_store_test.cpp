@@ -4,8 +4,8 @@
 #include <boost/mpl/list.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include "model/visitor_set.hpp"
 #include "storage/rocksdb_shard_store.hpp"
+#include "storage/row_value.hpp"
 #include "storage/shard_keys.hpp"
 #include "tests/support/scratch_dir.hpp"
 
@@ -33,11 +33,12 @@ struct rocksdb_fixture {
 
 using fixtures = boost::mpl::list<memory_fixture, rocksdb_fixture>;
 
-std::string visitors(std::initializer_list<uint64_t> members) {
-  visitor_set set;
-  for (auto m : members) set.add(m);
+std::string row_with(uint64_t clicks, std::initializer_list<uint64_t> members, uint8_t merges = 0) {
+  bucket_row row;
+  row.count[metric::valid_clicks] = clicks;
+  for (auto m : members) row.clickers.add(m);
   std::string out;
-  set.encode(out);
+  encode(row, row.clickers, merges, out);
   return out;
 }
 
@@ -105,13 +106,25 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_range_goes_at_once_and_what_is_put_after_it_stay
   BOOST_TEST(*f.store->get("c") == "new");
 }
 
-BOOST_AUTO_TEST_CASE_TEMPLATE(visitor_sets_merge_by_union, F, fixtures) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(rows_merge_to_the_newest_numbers_and_the_union_of_visitors, F, fixtures) {
   F f;
-  auto key = keys::bucket(visitor_key_prefix, {7, bucket_level::day, 86'400});
-  write(*f.store, [&](store_batch& b) { b.put(key, visitors({1, 2})); });
-  write(*f.store, [&](store_batch& b) { b.merge(key, visitors({2, 3})); });
-  write(*f.store, [&](store_batch& b) { b.merge(key, visitors({4})); });
-  BOOST_TEST(*f.store->get(key) == visitors({1, 2, 3, 4}));
+  auto key = keys::bucket({7, bucket_level::day, 86'400});
+  write(*f.store, [&](store_batch& b) { b.merge(key, row_with(2, {1, 2})); });
+  write(*f.store, [&](store_batch& b) { b.merge(key, row_with(3, {2, 3}, 1)); });
+  write(*f.store, [&](store_batch& b) { b.merge(key, row_with(5, {4}, 2)); });
+  BOOST_TEST(*f.store->get(key) == row_with(5, {1, 2, 3, 4}, 2));
+  write(*f.store, [&](store_batch& b) { b.put(key, row_with(6, {9})); });
+  BOOST_TEST(*f.store->get(key) == row_with(6, {9}));
+}
+
+BOOST_AUTO_TEST_CASE(merging_rows_is_associative_and_refuses_what_does_not_decode) {
+  auto a = row_with(1, {1}), b = row_with(2, {2}, 1), c = row_with(3, {3}, 2);
+  std::string ab, ab_c, bc, a_bc;
+  BOOST_TEST((merge_rows(a, b, ab) && merge_rows(ab, c, ab_c) && merge_rows(b, c, bc) && merge_rows(a, bc, a_bc)));
+  BOOST_TEST(ab_c == a_bc);
+  std::string out;
+  BOOST_TEST(!merge_rows(a, "x", out));
+  BOOST_TEST(!merge_rows("x", a, out));
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_snapshot_stays_as_it_was, F, fixtures) {

@@ -1,0 +1,24 @@
+// A bucket row as stored: its numbers whole, its visitors whole or only those added since the value below it. The store merges such
+// values: the newer's numbers, the union of the visitors. So a commit writes a few bytes of a sketch, not all of it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "model/bucket.hpp"
+
+namespace adtrack::storage {
+
+struct row_value {
+  bucket_row row;
+  uint8_t merges = 0; // so many values stand on the last whole one; its writer keeps that bounded
+};
+
+void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, std::string& out);
+// False when it is malformed.
+bool decode(std::string_view value, row_value& out);
+
+// `newer` on top of `older`, into `out`; associative. False when one is malformed.
+bool merge_rows(std::string_view older, std::string_view newer, std::string& out);
+
+} // namespace adtrack::storage
