@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -28,7 +29,8 @@ using config::log_level;
 using config::settings;
 using clock = std::chrono::steady_clock;
 
-constexpr int exit_refused = 2;  // settings or data do not allow a start
+constexpr size_t mib = 1 << 20;
+constexpr int exit_refused = 2; // settings or data do not allow a start
 constexpr int exit_failed = 1;
 
 int64_t now_ms() {
@@ -75,7 +77,11 @@ http::http_options http_options_of(const settings& s) {
   o.reply_timeout_ms = s.http.reply_timeout_ms;
   o.max_future_skew_secs = s.ingest.max_future_secs;
   o.query_timeout_ms = s.analytics.timeout_ms;
+  o.query_limit = s.analytics.default_limit;
   o.query_limit_max = s.analytics.max_limit;
+  o.max_buffered_bytes = s.http.max_buffered_bytes;
+  o.max_pipelined = s.http.max_pipelined;
+  o.trusted_proxies = config::list_of(s.http.trusted_proxies);
   return o;
 }
 
@@ -117,6 +123,9 @@ actors::node_options node_options_of(const settings& s) {
   o.sync_ms = s.shards.sync_ms;
   o.query_timeout_ms = s.analytics.timeout_ms;
   o.real_time_lag_ms = s.analytics.real_time_lag_ms;
+  o.query_workers = s.analytics.workers;
+  o.max_wide_queries = s.analytics.max_wide;
+  o.max_position_waiters = s.analytics.max_position_waiters;
   o.clock_max_jump_s = s.clock.max_jump_secs;
   return o;
 }
@@ -141,7 +150,6 @@ storage::result<std::unique_ptr<storage::shard_engine>> open_shard(const setting
                                                                    uint32_t shard) {
   auto store = storage::open_rocksdb_shard_store({dir.shard_path(shard), shared.budget, nullptr});
   if (!store.ok()) return store.why;
-  constexpr size_t mib = 1 << 20;
   storage::shard_options o;
   o.shard = shard;
   o.commit_records = s.shards.commit_records;
@@ -182,16 +190,18 @@ int run(const settings& s, const sigset_t& signals) {
   auto dir = storage::data_dir::open(s.data.dir);
   if (!dir.ok()) return refuse(dir.why.message);
   bool own_key = s.privacy.visitor_key_file.empty();
-  auto key = storage::load_visitor_key(own_key ? (*dir)->visitor_key_path() : s.privacy.visitor_key_file, own_key);
+  // A key is made only for a log that is not there yet: with another one, known visitors would count anew.
+  bool make_key = own_key && !std::filesystem::exists((*dir)->log_path());
+  auto key = storage::load_visitor_key(own_key ? (*dir)->visitor_key_path() : s.privacy.visitor_key_file, make_key);
   if (!key.ok()) return refuse(key.why.message);
   storage::rocksdb_log_options log_options;
   log_options.path = (*dir)->log_path();
   log_options.partitions = s.log.shards;
   log_options.now_ms = now_ms;
+  log_options.write_buffer_bytes = s.log.buffer_mb * mib;
   auto log = storage::open_rocksdb_log(log_options);
   if (!log.ok()) return refuse(log.why.message);
 
-  constexpr size_t mib = 1 << 20;
   shard_resources shared;
   shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
   config::metrics metrics;

@@ -51,6 +51,8 @@ build() {
   local preset=$1
   shift
   say "building build/$preset"
+  # Where there is a ccache, one checkout may use what another has compiled.
+  export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
   cmake --preset "$preset" -S "$root" || die "cmake could not configure the preset $preset"
   cmake --build "$root/build/$preset" -j "$(nproc)" ${1:+--target "$@"} || die "the build of the preset $preset failed"
 }
