@@ -10,13 +10,15 @@ RUN cmake --preset release -DADTRACK_TESTS=OFF && cmake --build --preset release
 FROM debian:bookworm-slim
 COPY scripts/lib.sh scripts/install-deps.sh /tmp/scripts/
 RUN /tmp/scripts/install-deps.sh run && rm -rf /tmp/scripts /var/lib/apt/lists/* \
-  && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin adtrack \
+  && groupadd --system --gid 10001 adtrack \
+  && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin adtrack \
   && install -d -o adtrack -g adtrack -m 0750 /var/lib/adtrack
 COPY --from=build /src/build/release/adtrackd /usr/local/bin/adtrackd
 COPY --from=build /src/config/adtrackd.toml /etc/adtrack/adtrackd.toml
 COPY --from=build /src/LICENSE /usr/share/doc/adtrack/LICENSE
 ENV ADTRACK_CONFIG=/etc/adtrack/adtrackd.toml ADTRACK_DATA_DIR=/var/lib/adtrack
-USER adtrack
+# By number, so that an orchestrator can see that it is not root.
+USER 10001:10001
 VOLUME /var/lib/adtrack
 EXPOSE 8080
 # The first start may replay the log; /healthz answers from the moment that the listener is open.

@@ -75,6 +75,7 @@ http::http_options http_options_of(const settings& s) {
   o.idle_timeout_ms = s.http.idle_timeout_ms;
   o.write_timeout_ms = s.http.write_timeout_ms;
   o.reply_timeout_ms = s.http.reply_timeout_ms;
+  o.drain_timeout_ms = s.http.drain_timeout_ms;
   o.max_future_skew_secs = s.ingest.max_future_secs;
   o.query_timeout_ms = s.analytics.timeout_ms;
   o.query_limit = s.analytics.default_limit;
@@ -97,7 +98,8 @@ std::string load_all_keys(const settings& s, http::http_options& o) {
                   door{"ingest.key_file", s.ingest.key_file, o.ingest_keys, "anyone may send events"},
                   door{"read.key_file", s.read.key_file, o.read_keys, "anyone may read analytics and ads"}}) {
     if (d.file.empty()) {
-      config::log(log_level::warning, "adtrackd", "no_keys", std::string(d.setting) + " is not set: " + d.when_none, {{"setting", d.setting}});
+      config::log(log_level::warning, "adtrackd", "no_keys", std::string(d.setting) + " is not set: " + d.when_none,
+                  {{"setting", d.setting}});
       continue;
     }
     auto keys = config::load_keys(d.file);
@@ -146,8 +148,8 @@ struct shard_resources {
   std::shared_ptr<storage::background> worker = std::make_shared<storage::background>();
 };
 
-storage::result<std::unique_ptr<storage::shard_engine>> open_shard(const settings& s, const storage::data_dir& dir, const shard_resources& shared,
-                                                                   uint32_t shard) {
+storage::result<std::unique_ptr<storage::shard_engine>> open_shard(const settings& s, const storage::data_dir& dir,
+                                                                   const shard_resources& shared, uint32_t shard) {
   auto store = storage::open_rocksdb_shard_store({dir.shard_path(shard), shared.budget, nullptr});
   if (!store.ok()) return store.why;
   storage::shard_options o;
@@ -173,8 +175,11 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
     if (!announced && node.door().ready().ready) {
       announced = true;
       config::log(log_level::info, "adtrackd", "ready", "adtrackd is ready",
-                  {{"address", s.http.host + ":" + std::to_string(server.port())}, {"host", s.http.host}, {"port", server.port()},
-                   {"shards", s.log.shards}, {"version", ADTRACK_VERSION}});
+                  {{"address", s.http.host + ":" + std::to_string(server.port())},
+                   {"host", s.http.host},
+                   {"port", server.port()},
+                   {"shards", s.log.shards},
+                   {"version", ADTRACK_VERSION}});
     }
     auto wait = announced ? std::chrono::milliseconds(60'000) : std::chrono::milliseconds(10);
     if (int signal = wait_for_signal(signals, wait)) {
@@ -236,7 +241,8 @@ int run(const settings& s, const sigset_t& signals) {
   bool ended = node->stop(deadline);
   server.stop();
   if (!ended) {
-    config::log(log_level::error, "adtrackd", "not_stopped", "something did not end in time; what was acknowledged is in the log");
+    config::log(log_level::error, "adtrackd", "not_stopped",
+                "something did not end in time; what was acknowledged is in the log");
     _exit(exit_failed);
   }
   config::log(log_level::info, "adtrackd", "stopped", "adtrackd has stopped");

@@ -28,26 +28,19 @@ event enrich_event(const enrich_rules& rules, submission&& from) {
   return out;
 }
 
-append_ptr enrich_state::to_records(const ingest_ptr& batch) const {
+enricher::enricher(const node_context& context)
+    : rules_{context.parts.key, context.parts.wanted.rules, context.options.addresses, context.parts.invalid_of},
+      partitions_(context.log().partitions()) {}
+
+append_ptr enricher::to_records(ingest_ptr batch) const {
   auto job = std::make_shared<append_job>();
-  job->batch = batch;
   job->records.reserve(batch->items.size());
   for (auto& item : batch->items) {
     const auto ad_id = item.what.ad_id;
-    job->records.push_back({shard_of(ad_id, partitions), storage::encode(enrich_event(rules, std::move(item.what)))});
+    job->records.push_back({shard_of(ad_id, partitions_), storage::encode(enrich_event(rules_, std::move(item.what)))});
   }
+  job->batch = std::move(batch);
   return job;
-}
-
-enrich_actor::behavior_type enrich(enrich_actor::stateful_pointer<enrich_state> self, context_ptr context,
-                                   log_writer_actor writer) {
-  auto& state = self->state;
-  state.rules = {context->parts.key, context->parts.wanted.rules, context->options.addresses, context->parts.invalid_of};
-  state.partitions = context->log().partitions();
-  state.writer = std::move(writer);
-  return {[self](enrich_atom, const ingest_ptr& batch) {
-    self->send(self->state.writer, append_atom_v, self->state.to_records(batch));
-  }};
 }
 
 } // namespace adtrack::actors

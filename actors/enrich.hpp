@@ -1,13 +1,14 @@
 // Turns what a client sent into what the log keeps: visitor and fields hashes are made, then the address is masked or dropped, so
-// that no full address leaves this step. The log writer is the only one it talks to.
+// that no full address leaves this step. Plain functions, no actor: the caller of the gateway runs them on its own thread, before
+// its one message to the log writer, while the writer waits for the disk. A microsecond an event; nothing in it blocks.
 #pragma once
 
 #include "actors/context.hpp"
-#include "actors/interfaces.hpp"
+#include "actors/messages.hpp"
 
 namespace adtrack::actors {
 
-// The rules of one node, as plain functions for tests: no actor needed.
+// The rules of one node.
 struct enrich_rules {
   visitor_key key;
   uint32_t rules_version = 0;
@@ -18,16 +19,16 @@ struct enrich_rules {
 // Consumes the submission's texts.
 event enrich_event(const enrich_rules& rules, submission&& from);
 
-struct enrich_state {
-  static constexpr const char* name = "enrich";
-  enrich_rules rules;
-  uint32_t partitions = 1;
-  log_writer_actor writer;
+// Read-only once made: any thread may call it.
+class enricher {
+public:
+  explicit enricher(const node_context& context);
+  // One record an item, in order; consumes the items' texts.
+  append_ptr to_records(ingest_ptr batch) const;
 
-  append_ptr to_records(const ingest_ptr& batch) const;
+private:
+  const enrich_rules rules_;
+  const uint32_t partitions_;
 };
-
-enrich_actor::behavior_type enrich(enrich_actor::stateful_pointer<enrich_state> self, context_ptr context,
-                                   log_writer_actor writer);
 
 } // namespace adtrack::actors

@@ -23,14 +23,14 @@ struct ticket {
 };
 
 enum class failure : uint8_t {
-  overloaded,          // too much in flight: 503, retry
-  not_durable,         // the log refused or cannot say: 503, retry is safe
-  timed_out,           // no answer in time: 503 for ingest, 504 for a query with min_position
-  stopping,            // 503
-  clock_jumped,        // the node's wall clock left its monotonic clock: 503 until explained
-  unknown_ad,          // ads.require_known
-  not_found,           // 404
-  precondition_failed, // 412
+  overloaded,           // too much in flight: 503, retry
+  not_durable,          // the log refused or cannot say: 503, retry is safe
+  timed_out,            // no answer in time: 503 for ingest, 504 for a query with min_position
+  stopping,             // 503
+  clock_jumped,         // the node's wall clock left its monotonic clock: 503 until explained
+  unknown_ad,           // ads.require_known
+  not_found,            // 404
+  precondition_failed,  // 412
   position_not_reached, // 504
   no_such_shard         // 400: a min_position names it; `detail` says which there are
 };
@@ -94,9 +94,9 @@ public:
 
   virtual void query(ticket t, analytics_query q) = 0; // -> analytics_result or failed
 
-  virtual void list_ads(ticket t, uint32_t page, uint32_t limit) = 0;                    // -> ads_page
-  virtual void get_ad(ticket t, uint64_t id) = 0;                                        // -> ad or failed{not_found}
-  virtual void create_ad(ticket t, ad_fields fields) = 0;                                // -> ad_written or failed
+  virtual void list_ads(ticket t, uint32_t page, uint32_t limit) = 0;                        // -> ads_page
+  virtual void get_ad(ticket t, uint64_t id) = 0;                                            // -> ad or failed{not_found}
+  virtual void create_ad(ticket t, ad_fields fields) = 0;                                    // -> ad_written or failed
   virtual void update_ad(ticket t, uint64_t id, ad_fields fields, std::string if_match) = 0; // "" = unconditional
   virtual void delete_ad(ticket t, uint64_t id, std::string if_match) = 0;
 

@@ -6,11 +6,6 @@
 
 namespace adtrack::actors {
 
-// Turns submissions into log records: hashes, masking, stamps. Several share the work.
-using enrich_actor = caf::typed_actor<
-    // The events of one submit call; their records go on to the log writer.
-    caf::reacts_to<enrich_atom, ingest_ptr>>;
-
 // The one that appends to the log. Detached: an append blocks until the fsync is done.
 using log_writer_actor = caf::typed_actor<
     // Records of one submit call. Their tickets complete when the log has spoken.

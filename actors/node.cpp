@@ -51,7 +51,7 @@ handles plain_all(const std::vector<T>& typed) {
 } // namespace
 
 struct node::impl {
-  explicit impl(context_ptr c) : context(std::move(c)), config(context->options.threads) {}
+  explicit impl(context_ptr c) : context(std::move(c)), enrich(*context), config(context->options.threads) {}
 
   void spawn();
   front_door_ports ports();
@@ -60,18 +60,17 @@ struct node::impl {
   bool stop(steady_clock::time_point deadline);
 
   context_ptr context;
+  const enricher enrich;
   system_config config;
   std::unique_ptr<caf::actor_system> system;
   std::shared_ptr<log_wake> wake = std::make_shared<log_wake>();
   log_writer_actor writer;
   log_reader_actor reader;
-  std::vector<enrich_actor> enrichers;
   std::vector<query_worker_actor> workers;
   std::vector<shard_actor> shards;
   analytics_actor analyst;
   catalogue_actor librarian;
   supervisor_actor watch;
-  std::atomic<size_t> next_enricher{0};
   std::unique_ptr<front_door> door;
   bool stopped = false;
 };
@@ -80,7 +79,6 @@ void node::impl::spawn() {
   system = std::make_unique<caf::actor_system>(config);
   auto& log = context->log();
   writer = system->spawn<caf::detached>(log_writer, context);
-  for (size_t i = 0; i < context->options.threads; ++i) enrichers.push_back(system->spawn(enrich, context, writer));
   reader = system->spawn<caf::detached>(log_reader, context, wake);
   for (size_t i = 0; i < context->options.query_workers; ++i) workers.push_back(system->spawn<caf::detached>(query_worker));
   const shard_peers peers{reader, writer, workers};
@@ -95,7 +93,6 @@ void node::impl::spawn() {
   keep(reader);
   keep(analyst);
   keep(librarian);
-  for (const auto& one : enrichers) keep(one);
   for (const auto& one : workers) keep(one);
   for (const auto& one : shards) keep(one);
   watch = system->spawn<caf::detached>(supervisor, context, std::move(watched));
@@ -108,9 +105,7 @@ void node::impl::spawn() {
 
 front_door_ports node::impl::ports() {
   front_door_ports out;
-  out.ingest = [this](ingest_ptr batch) {
-    caf::anon_send(enrichers[next_enricher++ % enrichers.size()], enrich_atom_v, std::move(batch));
-  };
+  out.ingest = [this](ingest_ptr batch) { caf::anon_send(writer, append_atom_v, enrich.to_records(std::move(batch))); };
   out.query = [this](analytics_query q, reply_ptr reply) {
     caf::anon_send(analyst, query_atom_v, std::move(q), std::move(reply));
   };
@@ -154,10 +149,7 @@ bool node::impl::end(const handles& actors, bool gently, steady_clock::time_poin
 // From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied. No handle may be left when
 // this returns: a detached thread ends only when its actor has no owner.
 bool node::impl::end_all(steady_clock::time_point deadline) {
-  handles askers = plain_all(enrichers);
-  askers.push_back(plain(analyst));
-  askers.push_back(plain(librarian));
-  return end(askers, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
+  return end({plain(analyst), plain(librarian)}, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
          end(plain_all(shards), true, deadline) && end(plain_all(workers), false, deadline) &&
          end({plain(watch)}, false, deadline);
 }
@@ -181,7 +173,6 @@ bool node::impl::stop(steady_clock::time_point deadline) {
   }
   writer = nullptr;
   reader = nullptr;
-  enrichers.clear();
   workers.clear();
   shards.clear();
   analyst = nullptr;

@@ -48,6 +48,8 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
   rows.push_back({"http.write_timeout_ms", &h.write_timeout_ms, 10, hour_ms, "ms that a client may take to read a reply"});
   rows.push_back(
       {"http.reply_timeout_ms", &h.reply_timeout_ms, 10, hour_ms, "ms after which a request without an outcome is answered 503"});
+  rows.push_back({"http.drain_timeout_ms", &h.drain_timeout_ms, 10, hour_ms,
+                  "ms for a client to finish a request that had begun when the server was told to stop"});
   rows.push_back({"http.trusted_proxies", &h.trusted_proxies, 0, 0,
                   "addresses or networks whose X-Forwarded-For is believed, with commas: `10.0.0.0/8, ::1`", "none"});
 }

@@ -15,7 +15,8 @@
 namespace adtrack::http {
 namespace {
 
-constexpr int retry_ms = 20; // before asking again when descriptors ran out
+constexpr int retry_ms = 20;    // before asking again when descriptors ran out
+constexpr int last_rounds = 64; // of accepting at the end: more than any backlog holds
 
 // Says that there is no room; whoever does not take it in one send does not get it.
 void turn_away(int fd) {
@@ -65,15 +66,18 @@ void acceptor::run() {
     std::array<pollfd, 2> fds = {{{event_, POLLIN, 0}, {listener_, POLLIN, 0}}};
     // While starved the listener stays readable, so only the stop event and the clock are waited for.
     if (::poll(fds.data(), starved ? 1 : 2, starved ? retry_ms : -1) < 0 && errno != EINTR) return;
-    if (fds[0].revents != 0) return;
+    if (fds[0].revents != 0) break;
     bool had_room = !starved;
-    starved = !accept_some();
+    starved = accept_some() == took::starved;
     if (starved && had_room)
       config::log(config::log_level::warning, "http", "accept_failed", "no descriptors or memory for another connection");
   }
+  // Closing the listener resets what waits in its backlog, and the requests that were sent there.
+  for (int i = 0; i < last_rounds && accept_some() == took::some; ++i) {
+  }
 }
 
-bool acceptor::accept_some() {
+acceptor::took acceptor::accept_some() {
   for (int i = 0; i < 256; ++i) {
     int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -83,10 +87,10 @@ bool acceptor::accept_some() {
         turn_away(fd);
       continue;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return false;
-    if (errno != EINTR && errno != ECONNABORTED) return true;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return took::starved;
+    if (errno != EINTR && errno != ECONNABORTED) return took::all;
   }
-  return true;
+  return took::some;
 }
 
 } // namespace adtrack::http

@@ -14,11 +14,12 @@ public:
   acceptor(std::function<bool()> admit, std::function<void(int fd)> hand_on);
   ~acceptor();
   bool start(int listener, std::string& error); // the listener stays the caller's
-  void stop();                                  // joins
+  void stop();                                  // takes what waits in the backlog, then joins
 
 private:
+  enum class took : uint8_t { all, some, starved }; // starved: out of descriptors or memory
   void run();
-  bool accept_some(); // false: out of descriptors or memory
+  took accept_some();
 
   std::function<bool()> admit_;
   std::function<void(int)> hand_on_;

@@ -99,7 +99,8 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::analytics: return handle_analytics(r, to, now, later);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    now.body = metrics_.render();
+    if (metrics_page_.empty()) metrics_page_ = metrics_.render();
+    now.body = metrics_page_;
     return false;
   case route::healthz: now = json_reply(200, "{\"status\":\"ok\"}"); return false;
   case route::readyz: now = ready(r); return false;
@@ -248,7 +249,8 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
   if (auto* f = std::get_if<actors::failed>(&what)) {
     if (waited.what == kind::ingest) rejected_.count(reason_of(f->why));
     auto kind_of_problem = kind_of(f->why, waited.has_min_position);
-    if (f->why == actors::failure::no_such_shard) return make_problem(kind_of_problem, {}, request_id, {{"min_position", f->detail}});
+    if (f->why == actors::failure::no_such_shard)
+      return make_problem(kind_of_problem, {}, request_id, {{"min_position", f->detail}});
     return make_problem(kind_of_problem, f->detail, request_id);
   }
   if (auto* done = std::get_if<actors::ingested>(&what); done && waited.what == kind::ingest) {

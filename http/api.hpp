@@ -45,6 +45,9 @@ public:
   // Everything else. True: deferred, the gateway was asked in the name of `to`. False: `now` is the answer.
   bool handle(const request& r, const actors::ticket& to, reply& now, awaited& later);
 
+  // The loop's next turn begins. Rendering /metrics costs milliseconds, so all who ask for it in one turn share one page.
+  void next_turn() noexcept { metrics_page_.clear(); }
+
   // The answer to a deferred request.
   reply render(const actors::outcome& what, const awaited& waited, std::string_view request_id);
 
@@ -73,6 +76,7 @@ private:
   std::vector<query_parameter> parameters_; // of the request in work
   std::vector<field_error> errors_;
   std::string syntax_;
+  std::string metrics_page_; // of this turn; empty: not rendered yet
 };
 
 // "application/json; charset=utf-8" -> does its media type equal `wanted` (lower case)?

@@ -13,8 +13,8 @@
 namespace adtrack::http {
 
 // What a connection waits for; each has its own time-out.
-enum class waits_for : uint8_t { request, head, body, reply, write, linger };
-inline constexpr size_t waits_for_count = 6;
+enum class waits_for : uint8_t { request, head, body, reply, write, linger, drain };
+inline constexpr size_t waits_for_count = 7;
 
 // A request that was read and is not answered yet, or whose answer must let earlier ones go first.
 struct unanswered {

@@ -22,7 +22,9 @@ namespace {
 constexpr uint64_t wake_key = ~uint64_t{0};
 constexpr size_t scratch_bytes = 64 * 1024;
 constexpr size_t discard_max = 1 << 20; // of a refused client; then it may not get its answer
-constexpr int rounds_max = 8;           // of one connection before others have their turn
+constexpr int rounds_max = 8;           // receives of one connection before others have their turn
+constexpr int turn_budget = 32;         // of one connection, in events
+constexpr int other_cost = 16;          // what any other request takes of it
 
 int64_t steady_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -140,6 +142,7 @@ void event_loop::run() {
   while (!stop_) {
     int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_ms());
     tick_ms_ = steady_us() / 1000;
+    api_.next_turn();
     wall_ms_ = shared_.now_ms();
     if (wall_ms_ / 1000 != date_s_) date_ = http_date(date_s_ = wall_ms_ / 1000);
     for (int i = 0; i < count; ++i) handle_event(events[static_cast<size_t>(i)].data.u64, events[static_cast<size_t>(i)].events);
@@ -193,7 +196,10 @@ void event_loop::take_inbox() {
     completed.swap(completed_);
     drain_now = drain_asked_ && !draining_;
   }
-  draining_ |= drain_now; // first, so that the answers below say that they are the last
+  if (drain_now) { // first, so that the answers below say that they are the last
+    draining_ = true;
+    drain_until_ms_ = tick_ms_ + options_.drain_timeout_ms;
+  }
   for (int fd : adopted) open(fd);
   for (const auto& done : completed) complete_one(done);
   if (drain_now) begin_drain();
@@ -209,10 +215,13 @@ void event_loop::go_on() {
   }
 }
 
-// Idle connections end here; the others when their answer is sent.
+// Idle connections end here; the others when their answer is sent. What was sent before and not read yet is read first.
 void event_loop::begin_drain() {
-  for (size_t i = 0; i < slots_.size(); ++i)
-    if (slots_[i]->open()) drive(*slots_[i]);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i]->open()) continue;
+    slots_[i]->readable = true;
+    drive(*slots_[i]);
+  }
 }
 
 void event_loop::submit_batch() {
@@ -272,13 +281,14 @@ connection* event_loop::find(uint32_t slot, uint32_t generation) {
   return c->open() && c->generation == generation ? c : nullptr;
 }
 
-// Goes on with a connection as far as it can without waiting. The connection may be closed afterwards.
+// Goes on with a connection as far as it can without waiting, within one turn's budget. The connection may be closed afterwards.
 void event_loop::drive(connection& c) {
   if (c.lingering) return discard(c);
   flush(c);
   // An expectation that had to wait for earlier answers can be met now.
   if (c.open() && c.seen == framer::state::need_body && c.frame.head().expect_continue && !c.continued && c.waiting.empty())
     c.hungry = false;
+  int budget = turn_budget;
   for (int round = 0; c.open() && c.out.empty() && !c.last_request; ++round) {
     std::string_view bytes = c.in;
     bool borrowed = false;
@@ -295,10 +305,10 @@ void event_loop::drive(connection& c) {
       if (!borrowed) c.in.append(scratch_, 0, got);
       bytes = borrowed ? std::string_view(scratch_).substr(0, got) : std::string_view(c.in);
     }
-    size_t used = consume(c, bytes);
+    size_t used = consume(c, bytes, budget);
     keep(c, bytes, used, borrowed);
     flush(c);
-    if (!c.hungry) break; // goes on when an earlier request is answered
+    if (!c.hungry) break; // goes on when an earlier request is answered, or in its next turn
   }
   if (c.open()) after(c);
 }
@@ -327,10 +337,15 @@ bool event_loop::receive(connection& c, size_t& got) {
 }
 
 // Takes requests out of `bytes`; gives the number of bytes that are done with.
-size_t event_loop::consume(connection& c, std::string_view bytes) {
+size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
   size_t used = 0;
   c.hungry = true;
   while (used < bytes.size() && !c.last_request) {
+    if (budget <= 0) {
+      c.hungry = false;
+      queue(c);
+      return used;
+    }
     auto rest = bytes.substr(used);
     c.seen = c.frame.advance(rest, limits_);
     switch (c.seen) {
@@ -343,7 +358,7 @@ size_t event_loop::consume(connection& c, std::string_view bytes) {
       return used;
     case framer::state::bad: refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail); return bytes.size();
     case framer::state::complete:
-      if (!serve(c, rest)) {
+      if (!serve(c, rest, budget)) {
         c.hungry = false;
         return used;
       }
@@ -386,19 +401,20 @@ reply_frame event_loop::frame_of(const unanswered& entry) const {
 }
 
 // Answers or defers one framed request. False: it must wait until earlier ones are answered.
-bool event_loop::serve(connection& c, std::string_view bytes) {
+bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   const auto& head = c.frame.head();
   auto target = head.asterisk ? route_match{} : match_route(head.path.of(bytes));
   bool hot = head.method == http_method::post && (target.where == route::click || target.where == route::impression);
   if (!c.waiting.empty() && (!hot || c.waiting.size() >= options_.max_pipelined)) return false;
 
+  budget -= hot ? 1 : other_cost;
   auto& entry = c.waiting.emplace_back();
   entry.request_id = request_id(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
   entry.started_us = steady_us();
   entry.where = target.where;
   entry.method = static_cast<uint8_t>(head.method);
   entry.head_only = head.method == http_method::head;
-  entry.close = !head.keep_alive || (draining_ && bytes.size() == c.frame.size());
+  entry.close = !head.keep_alive || (draining_ && (bytes.size() == c.frame.size() || tick_ms_ >= drain_until_ms_));
   entry.http_1_0 = head.http_1_0;
   ++c.framed;
   c.last_request = entry.close;
@@ -410,7 +426,7 @@ bool event_loop::serve(connection& c, std::string_view bytes) {
       serve_other(c, r, entry);
   } catch (const std::exception& e) {
     config::log(config::log_level::error, "http", "request_threw", e.what(), {{"request_id", entry.request_id}});
-    answer(c, entry, make_problem(problem_kind::internal, {}, entry.request_id));
+    answer(entry, make_problem(problem_kind::internal, {}, entry.request_id));
     settle(c);
   }
   return true;
@@ -423,7 +439,7 @@ void event_loop::serve_ingest(connection& c, const request& r, unanswered& entry
     item.from = {index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
     batch_.push_back(std::move(item));
   } else {
-    answer(c, entry, refused);
+    answer(entry, refused);
     settle(c);
   }
 }
@@ -440,9 +456,7 @@ void event_loop::serve_other(connection& c, const request& r, unanswered& entry)
   settle(c);
 }
 
-void event_loop::answer(connection& c, unanswered& entry, const reply& r) {
-  // The last answer of a draining connection says so.
-  if (draining_ && !entry.close && &entry == &c.waiting.back() && c.in.empty()) entry.close = c.last_request = true;
+void event_loop::answer(unanswered& entry, const reply& r) {
   append_reply(entry.done, r, frame_of(entry));
   entry.is_done = true;
   int64_t took_us = steady_us() - entry.started_us;
@@ -470,13 +484,19 @@ void event_loop::settle(connection& c) {
     c.waiting.erase(c.waiting.begin(), c.waiting.begin() + static_cast<ptrdiff_t>(ready));
 }
 
+// The last answer of a draining connection says so.
+void event_loop::end_if_last(connection& c, unanswered& entry) {
+  if (draining_ && &entry == &c.waiting.back() && c.in.empty() && !c.readable) entry.close = c.last_request = true;
+}
+
 void event_loop::complete_one(const actors::completion& done) {
   auto* c = find(done.to.slot, static_cast<uint32_t>(done.to.serial >> 32));
   if (c == nullptr) return; // the client went away
   uint32_t place = static_cast<uint32_t>(done.to.serial) - c->answered;
   if (place >= c->waiting.size() || c->waiting[place].is_done) return; // answered already: it came too late
   auto& entry = c->waiting[place];
-  answer(*c, entry, api_.render(done.what, entry.later, entry.request_id));
+  end_if_last(*c, entry);
+  answer(entry, api_.render(done.what, entry.later, entry.request_id));
   settle(*c);
   // The rest of the round's outcomes may be for this connection too: one send for all of them.
   queue(*c);
@@ -496,7 +516,7 @@ void event_loop::refuse(connection& c, problem_kind kind, std::string_view detai
   entry.close = true;
   ++c.framed;
   c.last_request = c.refused = true;
-  answer(c, entry, make_problem(kind, detail, entry.request_id));
+  answer(entry, make_problem(kind, detail, entry.request_id));
   settle(c);
 }
 
@@ -539,7 +559,8 @@ void event_loop::after(connection& c) {
     arm(c);
     return discard(c);
   }
-  if (quiet && c.hungry && (c.at_end || (draining_ && c.in.empty()))) return close(c);
+  // While draining, a connection that was just accepted has until the deadline to send its first request.
+  if (quiet && c.hungry && (c.at_end || (draining_ && c.in.empty() && c.framed > 0))) return close(c);
   account(c);
   if (c.open()) arm(c);
 }
@@ -574,11 +595,19 @@ void event_loop::arm(connection& c) {
   } else if (!c.in.empty()) {
     want = waits_for::head;
   }
+  bool unfinished = want == waits_for::request || want == waits_for::head || want == waits_for::body;
+  if (draining_ && unfinished) want = waits_for::drain;
   if (c.previous != nullptr && c.armed == want && c.armed_for == request_number) return;
+  if (want == waits_for::drain) { // one deadline for all of them
+    timer_list::remove(c);
+    c.armed = want;
+    c.armed_for = request_number;
+    return timers_[static_cast<size_t>(want)].append(c, drain_until_ms_);
+  }
   // In the order of waits_for.
-  const std::array<uint32_t, waits_for_count> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,
-                                                          options_.body_timeout_ms,  options_.reply_timeout_ms,
-                                                          options_.write_timeout_ms, options_.linger_timeout_ms};
+  const std::array<uint32_t, waits_for_count - 1> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,
+                                                              options_.body_timeout_ms,  options_.reply_timeout_ms,
+                                                              options_.write_timeout_ms, options_.linger_timeout_ms};
   timer_list::remove(c);
   c.armed = want;
   c.armed_for = request_number;
@@ -606,6 +635,12 @@ void event_loop::time_out(connection& c) {
     refuse(c, problem_kind::request_timeout, {});
     std::string().swap(c.in);
     return drive(c);
+  case waits_for::drain:
+    if (c.in.empty() && c.seen != framer::state::need_body) return close(c);
+    timer_list::remove(c);
+    refuse(c, problem_kind::stopping, "The server is stopping and the request did not arrive in full; send it again.");
+    std::string().swap(c.in);
+    return drive(c);
   case waits_for::reply:
     timer_list::remove(c);
     give_up_waiting(c);
@@ -618,7 +653,8 @@ void event_loop::give_up_waiting(connection& c) {
   auto& entry = c.waiting.front();
   config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time",
               {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
-  answer(c, entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));
+  end_if_last(c, entry);
+  answer(entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));
   settle(c);
 }
 

@@ -1,7 +1,7 @@
 // One thread, one epoll: reads, frames and answers the requests of its connections. Nothing in it blocks. All ingest requests of
 // one round go to the gateway in one submit(); outcomes come back through complete() and are rendered here. Pipelined ingest
 // requests wait for their outcomes together, answers go out in the order of the requests; any other request waits until it is
-// alone.
+// alone. A connection is served a few requests a turn, and none while its client does not take the answers.
 #pragma once
 
 #include <atomic>
@@ -48,8 +48,6 @@ public:
   void stop();  // joins; closes what is left
 
 private:
-  enum class took : uint8_t { all, stalled };
-
   void run();
   void handle_event(uint64_t key, uint32_t events);
   void take_inbox();
@@ -65,9 +63,9 @@ private:
 
   void drive(connection& c);
   bool receive(connection& c, size_t& got);
-  size_t consume(connection& c, std::string_view bytes);
+  size_t consume(connection& c, std::string_view bytes, int& budget);
   void keep(connection& c, std::string_view bytes, size_t used, bool borrowed);
-  bool serve(connection& c, std::string_view bytes);
+  bool serve(connection& c, std::string_view bytes, int& budget);
   void serve_ingest(connection& c, const request& r, unanswered& entry);
   void serve_other(connection& c, const request& r, unanswered& entry);
   void refuse(connection& c, problem_kind kind, std::string_view detail);
@@ -75,7 +73,8 @@ private:
   void give_up_waiting(connection& c);
 
   void complete_one(const actors::completion& done);
-  void answer(connection& c, unanswered& entry, const reply& r);
+  void end_if_last(connection& c, unanswered& entry);
+  void answer(unanswered& entry, const reply& r);
   void settle(connection& c);
   void flush(connection& c);
   void discard(connection& c);
@@ -106,7 +105,8 @@ private:
 
   // The rest belongs to the loop's thread.
   bool draining_ = false;
-  int64_t tick_ms_ = 0; // steady clock of this round
+  int64_t drain_until_ms_ = 0; // steady clock: no request is waited for any longer
+  int64_t tick_ms_ = 0;        // steady clock of this round
   int64_t wall_ms_ = 0;
   int64_t date_s_ = -1; // the second that date_ says
   std::string date_;

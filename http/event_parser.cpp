@@ -102,7 +102,7 @@ bool event_parser::parse(event_type type, std::string_view body, const event_con
   syntax.clear();
   errors.clear();
   simdjson::dom::object object;
-  if (!impl_->json.parse_object(body, object, syntax)) return false;
+  if (!impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction)) return false;
 
   bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false;
   int64_t number = 0;

@@ -14,9 +14,9 @@ struct http_options {
   uint32_t loops = 2;   // event loop threads
   int backlog = 4096;
   size_t max_connections = 20'000;
-  size_t max_head_bytes = 16 * 1024; // request line and header lines
+  size_t max_head_bytes = 16'384; // request line and header lines
   size_t max_headers = 100;
-  size_t max_body_bytes = 64 * 1024;
+  size_t max_body_bytes = 65'536;
   size_t max_buffered_bytes = 32u << 20; // unfinished requests and unsent replies, over all connections
   uint32_t max_pipelined = 32;           // ingest requests of one connection that may wait for their outcome
   uint32_t head_timeout_ms = 5'000;      // absolute, from the first byte: a drip does not extend it

@@ -1,6 +1,8 @@
 #include "http/strict_json.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 
 namespace adtrack::http {
 namespace {
@@ -22,20 +24,91 @@ std::string describe(simdjson::error_code code) {
   }
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+size_t digits(std::string_view text, size_t at) {
+  while (at < text.size() && is_digit(text[at])) ++at;
+  return at;
+}
+
+// The length of the number at the front of `text` by the grammar of RFC 8259, 6; 0 when it is none.
+size_t number_length(std::string_view text, bool& integer) {
+  size_t first = !text.empty() && text[0] == '-' ? 1 : 0;
+  size_t at = digits(text, first);
+  if (at == first || (text[first] == '0' && at > first + 1)) return 0;
+  integer = true;
+  if (at < text.size() && text[at] == '.') {
+    integer = false;
+    size_t end = digits(text, at + 1);
+    if (end == at + 1) return 0;
+    at = end;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    integer = false;
+    size_t from = at + 1;
+    if (from < text.size() && (text[from] == '+' || text[from] == '-')) ++from;
+    at = digits(text, from);
+    if (at == from) return 0;
+  }
+  bool ends = at == text.size() || std::string_view(" \t\r\n,]}").find(text[at]) != std::string_view::npos;
+  return ends ? at : 0;
+}
+
+template <class Number>
+bool holds(std::string_view text) {
+  Number value{};
+  return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc();
+}
+
+// The text with 0.5 for every well-formed number that neither an integer of 64 bits nor a double can hold. Malformed numbers and
+// everything else stay, so that the parser refuses what is not JSON.
+std::string without_huge_numbers(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  bool in_string = false;
+  for (size_t at = 0; at < text.size();) {
+    char c = text[at];
+    size_t take = in_string && c == '\\' && at + 1 < text.size() ? 2 : 1;
+    if (c == '"') in_string = !in_string;
+    bool integer = false;
+    if (!in_string && (c == '-' || is_digit(c))) {
+      size_t length = number_length(text.substr(at), integer);
+      auto number = text.substr(at, length);
+      bool fits = length == 0 || (integer ? holds<int64_t>(number) || holds<uint64_t>(number) : holds<double>(number));
+      if (!fits) {
+        out += "0.5";
+        at += length;
+        continue;
+      }
+      if (length > 0) take = length;
+      while (length == 0 && at + take < text.size() && is_digit(text[at + take])) ++take; // a malformed number, in one piece
+    }
+    out.append(text, at, take);
+    at += take;
+  }
+  return out;
+}
+
 } // namespace
 
-bool strict_json::parse_object(std::string_view text, simdjson::dom::object& out, std::string& error) {
+simdjson::error_code strict_json::parse(std::string_view text, simdjson::dom::element& root) {
+  padded_.reserve(text.size() + simdjson::SIMDJSON_PADDING);
+  padded_.assign(text);
+  padded_.append(simdjson::SIMDJSON_PADDING, '\0');
+  if (parser_.max_depth() != depth_parsed)
+    if (auto code = parser_.allocate(std::max<size_t>(parser_.capacity(), 4096), depth_parsed); code != simdjson::SUCCESS)
+      return code;
+  return parser_.parse(padded_.data(), text.size(), false).get(root);
+}
+
+bool strict_json::parse_object(std::string_view text, simdjson::dom::object& out, std::string& error, huge_numbers huge) {
   if (text.substr(0, 3) == "\xef\xbb\xbf") {
     error = "the body starts with a byte order mark";
     return false;
   }
-  padded_.reserve(text.size() + simdjson::SIMDJSON_PADDING);
-  padded_.assign(text);
-  padded_.append(simdjson::SIMDJSON_PADDING, '\0');
   simdjson::dom::element root;
-  auto code = simdjson::SUCCESS;
-  if (parser_.max_depth() != depth_parsed) code = parser_.allocate(std::max<size_t>(parser_.capacity(), 4096), depth_parsed);
-  if (code == simdjson::SUCCESS) code = parser_.parse(padded_.data(), text.size(), false).get(root);
+  auto code = parse(text, root);
+  if (code == simdjson::NUMBER_ERROR && huge == huge_numbers::make_fraction) code = parse(without_huge_numbers(text), root);
   if (code != simdjson::SUCCESS) {
     error = describe(code);
     return false;

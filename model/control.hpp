@@ -12,9 +12,9 @@ inline constexpr uint32_t logic_version = 1;
 
 struct control {
   uint32_t logic = logic_version;
-  int64_t dedupe_window_s = 7 * 86'400; // log time
-  int64_t repeat_click_s = 2;           // event time; 0 switches `repeat` off
-  int64_t second_days = 2;              // of the shard's clock, after a bucket was last written
+  int64_t dedupe_window_s = 604'800; // 7 days of log time
+  int64_t repeat_click_s = 2;        // event time; 0 switches `repeat` off
+  int64_t second_days = 2;           // of the shard's clock, after a bucket was last written
   int64_t minute_days = 90;
   uint32_t rules = 0;         // version of the invalid-traffic rules
   std::string visitor_key_id; // which secret made the visitor hashes

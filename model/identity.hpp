@@ -12,7 +12,8 @@ enum class event_type : uint8_t;
 struct identity {
   uint64_t high = 0;
   uint64_t low = 0;
-  auto operator<=>(const identity&) const = default;
+  // clang-tidy takes the zero that the defaulted operator compares with for a null pointer.
+  auto operator<=>(const identity&) const = default; // NOLINT(modernize-use-nullptr)
 };
 
 // Hash of: type as one byte (its enum value), ad_id as 8 bytes little-endian, then the bytes of event_id.

@@ -57,7 +57,7 @@ bool decode(const compacted_stream::entry& stored, ad& out) {
 
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
-  if (first == text.npos) return {};
+  if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
@@ -69,7 +69,7 @@ bool matches(int64_t version, std::string_view if_match) {
     const auto comma = if_match.find(',');
     const auto candidate = trimmed(if_match.substr(0, comma));
     if (candidate == tag || candidate == number) return true;
-    if (comma == if_match.npos) return false;
+    if (comma == std::string_view::npos) return false;
     if_match.remove_prefix(comma + 1);
   }
 }
@@ -108,8 +108,9 @@ status ads_catalogue::load() {
       ++skipped;
       return;
     }
-    id_of[stored.key] = value.id;
-    loaded[value.id] = {stored.key, std::move(value)};
+    const auto id = value.id;
+    id_of[stored.key] = id;
+    loaded[id] = {stored.key, std::move(value)};
   });
   if (!s.ok()) return s;
   entries_ = std::move(loaded);

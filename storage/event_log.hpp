@@ -24,10 +24,10 @@ struct stored_record {
 };
 
 enum class append_fate : uint8_t {
-  durable,  // on stable storage
-  spooled,  // durable in this node's spool, not yet in the log
-  refused,  // certainly not in the log
-  unknown,  // may or may not be in the log: the client must retry
+  durable, // on stable storage
+  spooled, // durable in this node's spool, not yet in the log
+  refused, // certainly not in the log
+  unknown, // may or may not be in the log: the client must retry
 };
 
 struct append_outcome {
@@ -39,8 +39,8 @@ struct append_outcome {
 using append_done = std::function<void(std::vector<append_outcome>)>;
 
 struct log_end {
-  int64_t offset = 0;          // the next offset that will be given; every durable record is below it
-  int64_t confirmed_ms = 0;    // monotonic ms (steady clock) when this was last known to be true; -1 never
+  int64_t offset = 0;       // the next offset that will be given; every durable record is below it
+  int64_t confirmed_ms = 0; // monotonic ms (steady clock) when this was last known to be true; -1 never
 };
 
 class event_log {

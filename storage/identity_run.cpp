@@ -42,8 +42,7 @@ identity_row unpack(const char* at) noexcept {
   return row;
 }
 
-identity_filter::identity_filter(uint64_t keys)
-    : words_(std::max<uint64_t>(1, (keys * bits_a_key + 511) / 512) * block_words) {}
+identity_filter::identity_filter(uint64_t keys) : words_(std::max<uint64_t>(1, (keys * bits_a_key + 511) / 512) * block_words) {}
 
 size_t identity_filter::block(const identity& id) const noexcept {
   return multiply_high(id.low, words_.size() / block_words) * block_words;
@@ -82,7 +81,8 @@ result<identity_row> identity_run::find(const store_reader& store, const identit
   // Chunks whose first identity has the same high word may follow one that ends with it: look back through them.
   for (size_t c = after; c-- > 0;) {
     auto chunk = store.get(keys::chunk(id, static_cast<uint32_t>(c)));
-    if (!chunk.ok()) return chunk.why.code == errc::not_found ? status{errc::corrupt, "a chunk of identities is missing"} : chunk.why;
+    if (!chunk.ok())
+      return chunk.why.code == errc::not_found ? status{errc::corrupt, "a chunk of identities is missing"} : chunk.why;
     const std::string& packed = *chunk;
     size_t lo = 0, n = packed.size() / identity_row_bytes, hi = n;
     while (lo < hi) {
@@ -134,7 +134,7 @@ result<std::shared_ptr<identity_run>> run_writer::finish() {
   for (size_t n = 0;; ++n) {
     auto bytes = run_->filter.part(n);
     if (bytes.empty()) break;
-    batch_->put(keys::filter(run_->id, static_cast<uint32_t>(n)), bytes);
+    batch_->put(keys::filter(run_->id, run_->filter_parts++), bytes);
     if (batch_->bytes() >= batch_bytes)
       if (auto why = flush_batch(); !why.ok()) return why;
   }
@@ -158,7 +158,8 @@ public:
         return status::success();
       }
       auto next = store_.get(keys::chunk(run_.id, chunk_++));
-      if (!next.ok()) return next.why.code == errc::not_found ? status{errc::corrupt, "a chunk of identities is missing"} : next.why;
+      if (!next.ok())
+        return next.why.code == errc::not_found ? status{errc::corrupt, "a chunk of identities is missing"} : next.why;
       rows_ = std::move(*next);
     }
     row_ = unpack(rows_.data() + at_);
@@ -179,8 +180,8 @@ private:
 
 } // namespace
 
-result<std::shared_ptr<identity_run>> merge_runs(shard_store& store, std::span<const std::shared_ptr<identity_run>> runs, uint64_t id,
-                                                 uint32_t horizon, const std::function<bool()>& cancelled) {
+result<std::shared_ptr<identity_run>> merge_runs(shard_store& store, std::span<const std::shared_ptr<identity_run>> runs,
+                                                 uint64_t id, uint32_t horizon, const std::function<bool()>& cancelled) {
   std::vector<run_cursor> cursors;
   cursors.reserve(runs.size());
   uint64_t rows = 0;
@@ -216,21 +217,24 @@ std::string describe(const identity_run& run) {
   put_varint(out, run.rows);
   put_varint(out, run.segment_min);
   put_varint(out, run.segment_max);
+  put_varint(out, run.filter_parts);
   put_varint(out, run.index.size());
   for (auto high : run.index) put_fixed64(out, high);
   return out;
 }
 
-result<std::shared_ptr<identity_run>> open_run(const store_reader& store, uint64_t id, std::string_view description, bool with_filter) {
+result<std::shared_ptr<identity_run>> open_run(const store_reader& store, uint64_t id, std::string_view description,
+                                               bool with_filter) {
   auto run = std::make_shared<identity_run>();
-  uint64_t low = 0, high = 0, chunks = 0;
+  uint64_t low = 0, high = 0, parts = 0, chunks = 0;
   status bad{errc::corrupt, "the description of a run of identities does not decode"};
   if (!get_varint(description, run->rows) || !get_varint(description, low) || !get_varint(description, high) ||
-      !get_varint(description, chunks) || description.size() != chunks * 8)
+      !get_varint(description, parts) || !get_varint(description, chunks) || description.size() != chunks * 8)
     return bad;
   run->id = id;
   run->segment_min = static_cast<uint32_t>(low);
   run->segment_max = static_cast<uint32_t>(high);
+  run->filter_parts = static_cast<uint32_t>(parts);
   run->index.resize(chunks);
   for (auto& h : run->index)
     if (!get_fixed64(description, h)) return bad;
@@ -245,10 +249,10 @@ result<std::shared_ptr<identity_run>> open_run(const store_reader& store, uint64
   return run;
 }
 
-void erase_run(store_batch& batch, uint64_t id) {
-  batch.erase(keys::run(id));
-  batch.erase_range(keys::chunk(id, 0), keys::chunk(id + 1, 0));
-  batch.erase_range(keys::filter(id, 0), keys::filter(id + 1, 0));
+void erase_run(store_batch& batch, const identity_run& run) {
+  batch.erase(keys::run(run.id));
+  for (uint32_t n = 0; n < run.index.size(); ++n) batch.erase(keys::chunk(run.id, n));
+  for (uint32_t n = 0; n < run.filter_parts; ++n) batch.erase(keys::filter(run.id, n));
 }
 
 } // namespace adtrack::storage

@@ -52,6 +52,7 @@ struct identity_run {
   uint64_t id = 0;
   uint64_t rows = 0;
   uint32_t segment_min = 0, segment_max = 0;
+  uint32_t filter_parts = 0;   // stored
   std::vector<uint64_t> index; // high word of each chunk's first identity
   identity_filter filter;      // empty when it does not fit: then every lookup goes to the store
 
@@ -82,10 +83,12 @@ private:
 
 // Merges runs into one; of equal identities the one of the highest segment stays, rows of segments below `horizon` go.
 // Each run holds an identity once.
-result<std::shared_ptr<identity_run>> merge_runs(shard_store& store, std::span<const std::shared_ptr<identity_run>> runs, uint64_t id, uint32_t horizon, const std::function<bool()>& cancelled);
+result<std::shared_ptr<identity_run>> merge_runs(shard_store& store, std::span<const std::shared_ptr<identity_run>> runs,
+                                                 uint64_t id, uint32_t horizon, const std::function<bool()>& cancelled);
 
-std::string describe(const identity_run& run);                                  // the value under keys::run
-result<std::shared_ptr<identity_run>> open_run(const store_reader& store, uint64_t id, std::string_view description, bool with_filter);
-void erase_run(store_batch& batch, uint64_t id); // all its keys
+std::string describe(const identity_run& run); // the value under keys::run
+result<std::shared_ptr<identity_run>> open_run(const store_reader& store, uint64_t id, std::string_view description,
+                                               bool with_filter);
+void erase_run(store_batch& batch, const identity_run& run); // all its keys
 
 } // namespace adtrack::storage

@@ -77,7 +77,7 @@ struct database {
   }
 
 private:
-  void destroy(rocksdb::ColumnFamilyHandle* family) {
+  void destroy(rocksdb::ColumnFamilyHandle* family) const {
     if (family == nullptr) return;
     if (const auto s = db->DestroyColumnFamilyHandle(family); !s.ok())
       config::log(config::log_level::warning, "log", "close_failed", s.ToString());
@@ -165,6 +165,7 @@ status rocksdb_log::open_families(const rocksdb::Options& options, database& ope
   if (options.env->FileExists(options_.path + "/CURRENT").ok())
     if (const auto s = rocksdb::DB::ListColumnFamilies(options, options_.path, &names); !s.ok()) return to_status(s, what);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.reserve(names.size());
   for (const auto& name : names) families.emplace_back(name, options);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;

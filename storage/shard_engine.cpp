@@ -68,9 +68,10 @@ bool decode_control(std::string_view& in, control& c) {
 std::string encode(const engine_state& s) {
   std::string out;
   put_varint(out, format_version);
-  for (uint64_t v : {static_cast<uint64_t>(s.next_offset), static_cast<uint64_t>(s.clock_ms), static_cast<uint64_t>(s.dedupe_horizon_h),
-                     static_cast<uint64_t>(s.buckets.seconds_ms), static_cast<uint64_t>(s.buckets.minutes_ms), s.chain, s.state_sum, s.last_hash,
-                     s.next_run, uint64_t{s.has_control}})
+  for (uint64_t v :
+       {static_cast<uint64_t>(s.next_offset), static_cast<uint64_t>(s.clock_ms), static_cast<uint64_t>(s.dedupe_horizon_h),
+        static_cast<uint64_t>(s.buckets.seconds_ms), static_cast<uint64_t>(s.buckets.minutes_ms), s.chain, s.state_sum,
+        s.last_hash, s.next_run, uint64_t{s.has_control}})
     put_fixed64(out, v);
   return out += encode_control(s.current);
 }
@@ -147,7 +148,8 @@ status engine::load() {
   auto meta = store_->get(keys::meta);
   if (!meta.ok() && meta.why.code != errc::not_found) return meta.why;
   if (meta.ok() && !decode(*meta, state_))
-    return {errc::corrupt, "shard " + std::to_string(options_.shard) + ": its state does not decode; remove the shard's folder to rebuild it from the log"};
+    return {errc::corrupt, "shard " + std::to_string(options_.shard) +
+                               ": its state does not decode; remove the shard's folder to rebuild it from the log"};
   rows_.set_state_sum(state_.state_sum);
   if (auto why = identities_.load(state_.next_run); !why.ok()) return why;
   synced_offset_ = state_.next_offset; // what was recovered is on the disk
@@ -159,8 +161,8 @@ status engine::load() {
 
 status engine::apply(const record_batch& batch) {
   if (batch.first_offset != state_.next_offset)
-    return {errc::out_of_range, "shard " + std::to_string(options_.shard) + ": asked to apply from " + std::to_string(batch.first_offset) +
-                                    " but stands at " + std::to_string(state_.next_offset)};
+    return {errc::out_of_range, "shard " + std::to_string(options_.shard) + ": asked to apply from " +
+                                    std::to_string(batch.first_offset) + " but stands at " + std::to_string(state_.next_offset)};
   const auto& records = batch.records;
   for (size_t i = 0; i < std::min(look_ahead, records.size()); ++i) identities_.prefetch(records[i].id);
   for (size_t i = 0; i < records.size(); ++i) {
@@ -196,8 +198,9 @@ status engine::apply_record(const record_batch& batch, const shard_record& r) {
   fate what = fate::counted;
   uint64_t about = 0; // more of the verdict, for the chain
   if (r.what == shard_record::kind::control && batch.controls[r.index].logic > logic_version)
-    return {errc::mismatch, "shard " + std::to_string(options_.shard) + ": the log asks for logic version " + std::to_string(batch.controls[r.index].logic) +
-                                ", this build knows " + std::to_string(logic_version) + ": upgrade this node"};
+    return {errc::mismatch, "shard " + std::to_string(options_.shard) + ": the log asks for logic version " +
+                                std::to_string(batch.controls[r.index].logic) + ", this build knows " +
+                                std::to_string(logic_version) + ": upgrade this node"};
   if (r.log_time_ms > 0) advance_clock(r.log_time_ms);
   switch (r.what) {
   case shard_record::kind::control: {
@@ -237,8 +240,8 @@ status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
   if (seen.code != errc::not_found) return seen;
   about = static_cast<uint64_t>(r.invalid);
   ++fates_.counted;
-  identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash, static_cast<uint32_t>(state_.clock_ms / hour_ms),
-                      static_cast<uint8_t>(r.invalid)});
+  identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
+                      static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});
   return rows_.add(r, r.invalid, state_.clock_ms, state_.buckets);
 }
 
@@ -266,7 +269,8 @@ shard_digest engine::digest_at(int64_t offset) {
 }
 
 void engine::stage_digests(store_batch& batch) {
-  for (size_t i = digests_.size() - fresh_digests_; i < digests_.size(); ++i) batch.put(keys::digest(digests_[i].offset), digests_[i].value);
+  for (size_t i = digests_.size() - fresh_digests_; i < digests_.size(); ++i)
+    batch.put(keys::digest(digests_[i].offset), digests_[i].value);
   fresh_digests_ = 0;
   for (; digests_.size() > digests_kept; digests_.pop_front()) batch.erase(keys::digest(digests_.front().offset));
 }

@@ -20,9 +20,9 @@ namespace adtrack::storage {
 
 struct shard_options {
   uint32_t shard = 0;
-  size_t commit_records = 20'000;         // records a commit group
-  size_t cache_bytes = 32u << 20;         // clean and dirty rows held in memory
-  size_t dedupe_bytes = 32u << 20;        // open segment index and filters
+  size_t commit_records = 20'000;          // records a commit group
+  size_t cache_bytes = 32u << 20;          // clean and dirty rows held in memory
+  size_t dedupe_bytes = 32u << 20;         // open segment index and filters
   std::shared_ptr<background> worker = {}; // merges runs of identities; null: merged on the calling thread
 };
 
@@ -59,17 +59,17 @@ public:
   virtual int64_t next_offset() const noexcept = 0;
   virtual int64_t synced_offset() const noexcept = 0; // the log must not be trimmed past it
   virtual bool dirty() const noexcept = 0;
-  virtual int64_t clock_ms() const noexcept = 0;      // H
+  virtual int64_t clock_ms() const noexcept = 0; // H
   virtual bool has_control() const noexcept = 0;
   virtual const control& current_control() const noexcept = 0;
-  virtual fate_counts fates() const noexcept = 0;     // since this engine was opened
+  virtual fate_counts fates() const noexcept = 0; // since this engine was opened
   virtual size_t memory_bytes() const noexcept = 0;
 
   // For a question about those ads; about all when empty.
   virtual std::shared_ptr<const shard_view> view(std::span<const uint64_t> ads = {}) = 0;
 
-  virtual shard_digest digest() = 0;                                // at next_offset()
-  virtual std::vector<shard_digest> kept_digests() const = 0;       // at the last multiples of 65,536, oldest first, a few hundred
+  virtual shard_digest digest() = 0;                          // at next_offset()
+  virtual std::vector<shard_digest> kept_digests() const = 0; // at the last multiples of 65,536, oldest first, a few hundred
 };
 
 } // namespace adtrack::storage

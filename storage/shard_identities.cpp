@@ -1,6 +1,7 @@
 #include "storage/shard_identities.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "storage/shard_keys.hpp"
 
@@ -43,7 +44,9 @@ status shard_identities::load(uint64_t next_run) {
     filters += (*run)->filter.memory_bytes();
     runs_.push_back(std::move(*run));
   }
-  std::sort(runs_.begin(), runs_.end(), [](const auto& a, const auto& b) { return a->segment_max > b->segment_max || (a->segment_max == b->segment_max && a->id > b->id); });
+  std::sort(runs_.begin(), runs_.end(), [](const auto& a, const auto& b) {
+    return a->segment_max > b->segment_max || (a->segment_max == b->segment_max && a->id > b->id);
+  });
   if (why = erase_unnamed_runs(); !why.ok()) return why;
   return store_.scan(keys::open_identities(0), keys::open_identities(-1), [&](std::string_view, std::string_view rows) {
     ++blobs_;
@@ -169,7 +172,8 @@ std::vector<std::shared_ptr<identity_run>> shard_identities::pick_merge() const 
   for (size_t from = 0; from < runs_.size();) {
     size_t to = from + 1;
     while (to < runs_.size() && day_of(runs_[to]->segment_max) == day_of(runs_[from]->segment_max)) ++to;
-    std::vector<std::shared_ptr<identity_run>> day(runs_.begin() + static_cast<long>(from), runs_.begin() + static_cast<long>(to));
+    std::vector<std::shared_ptr<identity_run>> day(runs_.begin() + static_cast<long>(from),
+                                                   runs_.begin() + static_cast<long>(to));
     if (from > 0 && day.size() > 1) return day;
     // Sizes fall into tiers of a factor of four; the newest run is the smallest.
     for (size_t i = 0; i + merge_fan_in <= day.size(); ++i) {
@@ -204,10 +208,10 @@ void shard_identities::start_merge(uint32_t horizon) {
 
 status shard_identities::adopt(store_batch& batch) {
   if (!job_ || !job_->done) return status::success();
-  auto job = std::move(job_);
+  auto job = std::exchange(job_, nullptr);
   if (!job->merged) return job->why;
   for (const auto& input : job->inputs) {
-    erase_run(batch, input->id);
+    erase_run(batch, *input);
     auto it = std::find(runs_.begin(), runs_.end(), input);
     if (it == runs_.end()) continue;
     if (input == job->inputs.front() && job->merged->rows > 0)
@@ -223,7 +227,7 @@ void shard_identities::drop_expired(store_batch& batch, uint32_t horizon) {
   std::erase_if(runs_, [&](const auto& run) {
     bool merging = job_ && std::find(job_->inputs.begin(), job_->inputs.end(), run) != job_->inputs.end();
     if (run->segment_max >= horizon || merging) return false;
-    erase_run(batch, run->id);
+    erase_run(batch, *run);
     return true;
   });
 }
@@ -240,6 +244,7 @@ void shard_identities::fit_filters() {
     bare->rows = run->rows;
     bare->segment_min = run->segment_min;
     bare->segment_max = run->segment_max;
+    bare->filter_parts = run->filter_parts;
     bare->index = run->index;
     if (!job_) run = std::move(bare);
   }

@@ -70,12 +70,12 @@ private:
   void fit_filters();
 
   shard_store& store_;
-  size_t open_max_;      // rows before the open index is sealed
-  size_t filter_bytes_;  // bound of all filters
+  size_t open_max_;     // rows before the open index is sealed
+  size_t filter_bytes_; // bound of all filters
   std::shared_ptr<background> worker_;
   absl::flat_hash_map<identity, value, id_hash> open_;
-  std::string pending_;   // packed, not yet staged
-  size_t blobs_ = 0;      // that hold the open index in the store
+  std::string pending_; // packed, not yet staged
+  size_t blobs_ = 0;    // that hold the open index in the store
   // Newest first. Invariant: of one identity at most one row is live, so the order in which runs are asked decides nothing.
   std::vector<std::shared_ptr<identity_run>> runs_;
   std::shared_ptr<merge_job> job_;

@@ -27,7 +27,8 @@ bool key_before(const frozen_row& row, const bucket_key& key) {
 
 class view final : public shard_view {
 public:
-  view(std::shared_ptr<const store_reader> snapshot, std::vector<frozen_row> newer, const bucket_horizons& horizons, uint32_t shard, int64_t applied)
+  view(std::shared_ptr<const store_reader> snapshot, std::vector<frozen_row> newer, const bucket_horizons& horizons,
+       uint32_t shard, int64_t applied)
       : snapshot_(std::move(snapshot)), newer_(std::move(newer)), horizons_(horizons), shard_(shard), applied_(applied) {
     // Order of the store's keys: by level, then ad, then time.
     std::sort(newer_.begin(), newer_.end(), [](const frozen_row& a, const frozen_row& b) { return key_before(a, b.key); });
@@ -101,16 +102,18 @@ result<std::vector<uint64_t>> view::all_ads() const {
   std::vector<uint64_t> ads;
   auto it = std::lower_bound(newer_.begin(), newer_.end(), bucket_key{}, key_before);
   auto take_newer = [&](uint64_t below) {
-    for (; it != newer_.end() && it->key.level == bucket_level::total && it->key.ad_id < below; ++it) ads.push_back(it->key.ad_id);
+    for (; it != newer_.end() && it->key.level == bucket_level::total && it->key.ad_id < below; ++it)
+      ads.push_back(it->key.ad_id);
   };
-  auto why = snapshot_->scan(keys::bucket({}), keys::bucket({0, bucket_level::day, 0}), [&](std::string_view key, std::string_view) {
-    bucket_key k;
-    if (!keys::parse_bucket(key, k)) return false;
-    take_newer(k.ad_id);
-    if (it != newer_.end() && it->key == k) ++it;
-    ads.push_back(k.ad_id);
-    return true;
-  });
+  auto why =
+      snapshot_->scan(keys::bucket({}), keys::bucket({0, bucket_level::day, 0}), [&](std::string_view key, std::string_view) {
+        bucket_key k;
+        if (!keys::parse_bucket(key, k)) return false;
+        take_newer(k.ad_id);
+        if (it != newer_.end() && it->key == k) ++it;
+        ads.push_back(k.ad_id);
+        return true;
+      });
   if (!why.ok()) return why;
   take_newer(~uint64_t{0});
   return ads;
@@ -213,7 +216,7 @@ result<shard_answer> view::answer(const analytics_query& query) const {
     if (auto why = add_up(ad, out.window, pieces, row); !why.ok()) return why;
     if (!row.count.any_event()) continue;
     ++out.total;
-    if (out.rows.size() < wanted) out.rows.push_back(std::move(row));
+    if (out.rows.size() < wanted) out.rows.push_back(row);
   }
   return out;
 }

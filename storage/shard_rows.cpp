@@ -134,7 +134,8 @@ status shard_rows::add(const shard_record& r, invalid_reason invalid, int64_t cl
   return status::success();
 }
 
-status shard_rows::add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms, const bucket_horizons& horizons) {
+status shard_rows::add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms,
+                                 const bucket_horizons& horizons) {
   std::array<cached_row*, bucket_level_count> rows{};
   if (auto why = with_rows(ad_id, first_time_s, clock_ms, horizons, rows); !why.ok()) return why;
   for (auto* c : rows) {

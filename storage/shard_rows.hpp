@@ -61,9 +61,9 @@ private:
     visitor_set delta; // visitors added since the last stage
     bool dirty = false;
     bool stale_hash = false;
-    bool frozen = false;    // a view may hold `row`: copy before writing
-    bool stored = false;    // the store holds it
-    uint8_t merges = 0;     // as row_value::merges
+    bool frozen = false; // a view may hold `row`: copy before writing
+    bool stored = false; // the store holds it
+    uint8_t merges = 0;  // as row_value::merges
     uint32_t generation = 0;
     size_t bytes = 0;
   };

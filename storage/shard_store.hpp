@@ -19,7 +19,8 @@ public:
   virtual void put(std::string_view key, std::string_view value) = 0;
   virtual void merge(std::string_view key, std::string_view row) = 0; // an encoded row_value on top of what the key holds
   virtual void erase(std::string_view key) = 0;
-  virtual void erase_range(std::string_view from, std::string_view to) = 0; // [from, to)
+  // What the store holds in [from, to) as of this call; reads it, so it is for few or rare keys.
+  virtual void erase_range(std::string_view from, std::string_view to) = 0;
   virtual size_t bytes() const noexcept = 0;
 };
 

@@ -26,13 +26,13 @@ struct [[nodiscard]] status {
   static status success() { return {}; }
 };
 
-// A value, or the status that says why there is none.
+// A value, or the status that says why there is none. Implicit, so that a function returns either as it is.
 template <class T>
 struct [[nodiscard]] result {
   std::optional<T> value;
   status why;
-  result(T v) : value(std::move(v)) {}
-  result(status s) : why(std::move(s)) {}
+  result(T v) : value(std::move(v)) {}    // NOLINT(google-explicit-constructor): on purpose, see above
+  result(status s) : why(std::move(s)) {} // NOLINT(google-explicit-constructor)
   bool ok() const noexcept { return value.has_value(); }
   T& operator*() { return *value; }
   T* operator->() { return &*value; }

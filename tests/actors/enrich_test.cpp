@@ -53,19 +53,18 @@ BOOST_AUTO_TEST_CASE(the_fields_hash_and_the_rules_version_are_stamped) {
 
 BOOST_AUTO_TEST_CASE(each_event_becomes_a_record_of_its_ads_partition_that_the_decoder_reads) {
   actor_fixture f;
-  enrich_state state;
-  state.partitions = actor_fixture::default_shards;
+  const enricher enrich(*f.context);
   auto batch = f.admit({click(1, 32, "first"), click(2, 33, "second")});
-  const auto job = state.to_records(batch);
+  const auto job = enrich.to_records(batch);
   BOOST_REQUIRE(job->records.size() == 2u);
   BOOST_TEST((job->batch == batch));
   storage::record_decoder decoder;
   for (size_t i = 0; i < 2; ++i) {
     const uint64_t ad = 32 + i;
-    BOOST_TEST(job->records[i].partition == shard_of(ad, state.partitions));
+    BOOST_TEST(job->records[i].partition == shard_of(ad, actor_fixture::default_shards));
     BOOST_TEST(job->records[i].value.find("203.0.113.77") == std::string::npos);
     const std::vector<storage::stored_record> stored{{0, f.now_ms, job->records[i].value}};
-    const auto read = decoder.decode(job->records[i].partition, state.partitions, 0, stored);
+    const auto read = decoder.decode(job->records[i].partition, actor_fixture::default_shards, 0, stored);
     BOOST_TEST(read.skipped.empty());
     BOOST_REQUIRE(read.records.size() == 1u);
     BOOST_TEST(read.records[0].ad_id == ad);

@@ -33,7 +33,9 @@ double clock_s(clockid_t id) {
 
 class stopwatch {
 public:
-  explicit stopwatch(figures& to) : to_(to), thread_(clock_s(CLOCK_THREAD_CPUTIME_ID)), process_(clock_s(CLOCK_PROCESS_CPUTIME_ID)), wall_(clock_s(CLOCK_MONOTONIC)) {}
+  explicit stopwatch(figures& to)
+      : to_(to), thread_(clock_s(CLOCK_THREAD_CPUTIME_ID)), process_(clock_s(CLOCK_PROCESS_CPUTIME_ID)),
+        wall_(clock_s(CLOCK_MONOTONIC)) {}
   ~stopwatch() {
     to_.cpu_s += clock_s(CLOCK_THREAD_CPUTIME_ID) - thread_;
     to_.process_cpu_s += clock_s(CLOCK_PROCESS_CPUTIME_ID) - process_;
@@ -106,8 +108,8 @@ struct feeder {
 
 void print(const char* what, const figures& f, uint64_t events) {
   auto n = static_cast<double>(events);
-  std::printf("%-44s %9.0f events/s a core (%.2f us), process CPU %.2f us, wall %9.0f events/s\n", what, n / f.cpu_s, f.cpu_s / n * 1e6,
-              f.process_cpu_s / n * 1e6, n / f.wall_s);
+  std::printf("%-44s %9.0f events/s a core (%.2f us), process CPU %.2f us, wall %9.0f events/s\n", what, n / f.cpu_s,
+              f.cpu_s / n * 1e6, f.process_cpu_s / n * 1e6, n / f.wall_s);
   std::fflush(stdout);
 }
 
@@ -157,7 +159,8 @@ int main(int argc, char** argv) {
   if (!store.ok()) must(store.why);
   // At the fill rate a window of seven days holds all identities asked for.
   uint64_t rate = std::max<uint64_t>(5'000, identities / (6 * 86'400));
-  auto engine = shard_engine::open(std::move(*store), {.cache_bytes = 256u << 20, .dedupe_bytes = 512u << 20, .worker = std::make_shared<background>()});
+  auto engine = shard_engine::open(
+      std::move(*store), {.cache_bytes = 256u << 20, .dedupe_bytes = 512u << 20, .worker = std::make_shared<background>()});
   if (!engine.ok()) must(engine.why);
   feeder f{**engine, ads, rate};
   f.run(events, 0);
@@ -173,7 +176,8 @@ int main(int argc, char** argv) {
     f.spent = {};
     f.run(events, share);
     char what[80];
-    std::snprintf(what, sizeof what, "apply, %llu M identities, %.0f %% duplicates", static_cast<unsigned long long>(f.fresh / 1'000'000), share * 100);
+    std::snprintf(what, sizeof what, "apply, %llu M identities, %.0f %% duplicates",
+                  static_cast<unsigned long long>(f.fresh / 1'000'000), share * 100);
     print(what, f.spent, events);
   }
   std::printf("held in memory %zu MB\n", (*engine)->memory_bytes() >> 20);

@@ -28,8 +28,8 @@ public:
   // Answers at once: an ingest item, or another call. Unset: the test completes.
   std::function<actors::outcome(const actors::ingest_item&)> on_item;
   std::function<actors::outcome(const asked&)> on_call;
-  std::function<void()> on_state;                    // called by ready()
-  bool accepts = true; // what submit() returns
+  std::function<void()> on_state; // called by ready()
+  bool accepts = true;            // what submit() returns
   actors::readiness state{true, {}, {}};
 
   void bind(actors::completion_sink* sink) override {

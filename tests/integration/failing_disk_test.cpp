@@ -21,7 +21,7 @@ public:
   // Whether the ticket completed, either way, within the time.
   bool answered(uint64_t serial, std::chrono::milliseconds within) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, within, [&] { return refused_.count(serial) > 0 || kept.acked(serial); });
+    return changed_.wait_for(lock, within, [&] { return refused_.contains(serial) || kept.acked(serial); });
   }
   void forget(uint64_t serial) {
     std::lock_guard lock(mutex_);
@@ -29,7 +29,7 @@ public:
   }
   bool refused(uint64_t serial) {
     std::lock_guard lock(mutex_);
-    return refused_.count(serial) > 0;
+    return refused_.contains(serial);
   }
   ledger kept;
 

@@ -109,7 +109,8 @@ struct life {
     options.retry_ms = 20;
     node_parts parts;
     parts.log = log;
-    parts.open_engine = [&env, dir, budget = budget, worker = worker](uint32_t shard) -> storage::result<std::unique_ptr<storage::shard_engine>> {
+    parts.open_engine = [&env, dir, budget = budget,
+                         worker = worker](uint32_t shard) -> storage::result<std::unique_ptr<storage::shard_engine>> {
       auto store = storage::open_rocksdb_shard_store({dir + "/shards/" + std::to_string(shard), budget, &env});
       if (!store.ok()) return store.why;
       storage::shard_options o;
@@ -176,7 +177,8 @@ inline void check_counts(life& now, ledger& sink, uint64_t sent, uint64_t query_
   for (uint64_t serial = 1; serial <= sent; ++serial) ++expected[1 + serial % ads];
   BOOST_TEST(answer->rows.size() == expected.size());
   for (const auto& row : answer->rows)
-    BOOST_TEST(row.count.gross(event_type::click) + row.count.gross(event_type::impression) == expected[row.ad_id], "ad " << row.ad_id);
+    BOOST_TEST(row.count.gross(event_type::click) + row.count.gross(event_type::impression) == expected[row.ad_id],
+               "ad " << row.ad_id);
 }
 
 } // namespace adtrack::test

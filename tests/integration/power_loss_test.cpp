@@ -53,19 +53,19 @@ BOOST_AUTO_TEST_CASE(a_hundred_losses_of_power_lose_nothing_and_count_nothing_tw
   config::set_log_level(config::log_level::error);
   uint64_t seed = 20'261'122;
   if (const char* given = std::getenv("SEED")) seed = std::strtoull(given, nullptr, 10);
-  int rounds = 100;
-  if (const char* given = std::getenv("ROUNDS")) rounds = std::atoi(given);
+  uint64_t rounds = 100;
+  if (const char* given = std::getenv("ROUNDS")) rounds = std::strtoull(given, nullptr, 10);
   BOOST_TEST_MESSAGE("seed " << seed << ", rounds " << rounds);
   std::mt19937_64 rng(seed);
   test::scratch_dir dir, stash;
   test::faulty_env env(stash.path(), seed);
   ledger sink;
   uint64_t sent = 0, query = ledger::first_query;
-  int losses = 0;
+  uint64_t losses = 0;
   std::map<point, int> losses_at;
   std::vector<uint64_t> open; // sent, not acknowledged
-  for (int round = 0; round < rounds; ++round) {
-    auto where = static_cast<point>(static_cast<uint64_t>(round) % static_cast<uint64_t>(point::points));
+  for (uint64_t round = 0; round < rounds; ++round) {
+    auto where = static_cast<point>(round % static_cast<uint64_t>(point::points));
     {
       life now(env, dir.path(), sink);
       // Now and then power goes while the node is still opening what an earlier loss left.

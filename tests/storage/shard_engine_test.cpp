@@ -6,8 +6,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include "storage/rocksdb_shard_store.hpp"
-#include "tests/support/shard_oracle.hpp"
 #include "tests/support/scratch_dir.hpp"
+#include "tests/support/shard_oracle.hpp"
 
 using namespace adtrack;
 using namespace adtrack::storage;
@@ -72,7 +72,8 @@ void check_answer(shard_engine& e, const shard_oracle& oracle, const std::vector
     if (r.unique_error == 0)
       BOOST_TEST(r.unique_clicks == static_cast<double>(row.visitors.size()));
     else
-      BOOST_TEST(std::abs(r.unique_clicks - static_cast<double>(row.visitors.size())) < 5 * r.unique_error * static_cast<double>(row.visitors.size()));
+      BOOST_TEST(std::abs(r.unique_clicks - static_cast<double>(row.visitors.size())) <
+                 5 * r.unique_error * static_cast<double>(row.visitors.size()));
   }
 }
 
@@ -81,7 +82,7 @@ void check_many_answers(shard_engine& e, const shard_oracle& oracle, uint64_t se
   auto span = o.step_ms_max * static_cast<int64_t>(o.records) / 2'000 + 10;
   for (int i = 0; i < n; ++i) {
     int64_t a = o.start_ms / 1'000 - 200 + static_cast<int64_t>(rng() % static_cast<uint64_t>(span));
-    if (rng() % 8 == 0) a -= static_cast<int64_t>(rng() % (120 * 86'400)); // among the late ones
+    if (rng() % 8 == 0) a -= static_cast<int64_t>(rng() % (uint64_t{120} * 86'400)); // among the late ones
     int64_t b = a + 1 + static_cast<int64_t>(rng() % (1ull << (rng() % 24)));
     std::vector<uint64_t> ads;
     if (rng() % 3) ads = {1 + rng() % o.ads};
@@ -181,7 +182,8 @@ BOOST_AUTO_TEST_CASE(one_record_more_or_one_fate_different_gives_another_digest)
   auto b = open(make_memory_shard_store(), {});
   feed(*a, s, 100, 1);
   auto t = s;
-  auto& r = *std::find_if(t.records.begin() + 500, t.records.end(), [](const auto& x) { return x.what == shard_record::kind::event; });
+  auto& r =
+      *std::find_if(t.records.begin() + 500, t.records.end(), [](const auto& x) { return x.what == shard_record::kind::event; });
   r.visitor ^= r.type == event_type::click ? 1 : 0;
   r.invalid = r.invalid == invalid_reason::none ? invalid_reason::datacenter : invalid_reason::none;
   feed(*b, t, 100, 1);
@@ -225,7 +227,7 @@ BOOST_AUTO_TEST_CASE(a_clock_that_jumps_a_year_moves_the_window_by_an_hour_only)
   stream_options o;
   o.records = 2;
   auto s = make_stream(1, o);
-  s.records[1].log_time_ms = s.records[0].log_time_ms + 365ll * 86'400'000;
+  s.records[1].log_time_ms = s.records[0].log_time_ms + int64_t{365} * 86'400'000;
   feed(*e, s, 2, 1);
   BOOST_TEST(e->clock_ms() == s.records[0].log_time_ms + 3'600'000);
 }

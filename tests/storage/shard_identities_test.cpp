@@ -54,7 +54,7 @@ void check(const shard_identities& ids, const plain& known, uint64_t n, uint32_t
 BOOST_AUTO_TEST_SUITE(shard_identities_suite)
 
 BOOST_AUTO_TEST_CASE(a_packed_row_comes_back) {
-  identity_row r{{1, ~0ull}, 1ll << 40, 4'000'000'000u, 7, 500'000, 3};
+  identity_row r{{1, ~0ull}, int64_t{1} << 40, 4'000'000'000u, 7, 500'000, 3};
   std::string bytes;
   pack(r, bytes);
   BOOST_TEST(bytes.size() == identity_row_bytes);
@@ -136,7 +136,7 @@ BOOST_AUTO_TEST_CASE(runs_that_have_expired_leave_the_store) {
   size_t chunks = 0;
   auto why = store->scan("C", "D", [&](auto, auto) { return ++chunks > 0; });
   BOOST_TEST(why.ok());
-  BOOST_TEST(chunks * identity_run::chunk_rows < 200u * 100u + 64u * identity_run::chunk_rows);
+  BOOST_TEST(chunks * identity_run::chunk_rows < size_t{200} * 100 + 64 * identity_run::chunk_rows);
 }
 
 BOOST_AUTO_TEST_CASE(chunks_of_a_seal_that_was_cut_short_are_cleaned_away) {

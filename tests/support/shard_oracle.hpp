@@ -48,7 +48,9 @@ public:
           int64_t to = left ? std::min(edge / 900 * 900 + 900, before.until_s) : edge;
           if (start + 60 <= from || start >= to) continue; // not needed
           bool cut = start < from || start + 60 > to;
-          int64_t step = m.gone || m.written_ms < minutes_ms_ ? 900 : cut && (m.seconds_gone || m.written_ms < seconds_ms_) ? 60 : 0;
+          int64_t step = m.gone || m.written_ms < minutes_ms_                    ? 900
+                         : cut && (m.seconds_gone || m.written_ms < seconds_ms_) ? 60
+                                                                                 : 0;
           if (!step) continue;
           finest = std::max(finest, step == 60 ? resolution::minute : resolution::quarter_hour);
           if (left)
@@ -76,7 +78,8 @@ public:
       if (valid)
         ++o.count[click ? metric::valid_clicks : metric::valid_impressions];
       else
-        ++o.count.values[static_cast<size_t>(click ? metric::invalid_clicks : metric::invalid_impressions) + static_cast<size_t>(r.invalid) - 1];
+        ++o.count.values[static_cast<size_t>(click ? metric::invalid_clicks : metric::invalid_impressions) +
+                         static_cast<size_t>(r.invalid) - 1];
       if (click && valid) {
         o.visitors.insert(r.visitor);
         if (r.play_time_secs != absent) {
@@ -149,10 +152,10 @@ struct stream_options {
   size_t records = 10'000;
   uint64_t ads = 20;
   int64_t start_ms = 1'700'000'000'000;
-  int64_t step_ms_max = 500;    // between records, uniform from 0
-  double duplicates = 0.2;      // share of records that repeat an earlier one, of all that came
-  double late = 0.05;           // share whose event time is days old
-  int64_t jump_at = -1;         // this record's log time is a year ahead, and that one's only
+  int64_t step_ms_max = 500; // between records, uniform from 0
+  double duplicates = 0.2;   // share of records that repeat an earlier one, of all that came
+  double late = 0.05;        // share whose event time is days old
+  int64_t jump_at = -1;      // this record's log time is a year ahead, and that one's only
   int64_t window_s = 7 * 86'400;
   uint64_t visitors = 500;
 };
