@@ -114,7 +114,7 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
       scanned_ = bytes.size();
       size_t so_far = bytes.size() - at_;
       if (first && so_far > limits.max_line_bytes + 32) return fail(414, "the request target is too long");
-      if (!first && so_far > limits.max_line_bytes) return fail(431, "a header line is too long");
+      if (!first && so_far > limits.max_line_bytes + 1) return fail(431, "a header line is too long"); // CR may be among them
       if (bytes.size() > limits.max_head_bytes) return fail(431, "the head of the request is too large");
       return state::need_head;
     }

@@ -36,7 +36,7 @@ constexpr std::string_view ads_prefix = "/api/v1/ads/";
 route_match match_plain(std::string_view path) {
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   for (size_t i = 1; i < route_count; ++i)
-    if (entries[i].pattern == path) return {static_cast<route>(i), 0};
+    if (entries[i].pattern == path && static_cast<route>(i) != route::ad) return {static_cast<route>(i), 0};
   if (path.substr(0, ads_prefix.size()) != ads_prefix) return {};
   auto id = path.substr(ads_prefix.size());
   route_match found{route::ad, 0};

@@ -99,8 +99,8 @@ result<identity_row> identity_run::find(const store_reader& store, const identit
   return status{errc::not_found, {}};
 }
 
-run_writer::run_writer(shard_store& store, uint64_t id, uint64_t rows_expected, bool log)
-    : store_(store), log_(log), run_(std::make_shared<identity_run>()), batch_(store.new_batch()) {
+run_writer::run_writer(shard_store& store, uint64_t id, uint64_t rows_expected)
+    : store_(store), run_(std::make_shared<identity_run>()), batch_(store.new_batch()) {
   run_->id = id;
   run_->filter = identity_filter(rows_expected);
   run_->segment_min = ~uint32_t{0};
@@ -123,7 +123,7 @@ status run_writer::flush_chunk() {
 }
 
 status run_writer::flush_batch() {
-  auto why = store_.write(*batch_, log_);
+  auto why = store_.write(*batch_);
   batch_ = store_.new_batch();
   return why;
 }
@@ -190,7 +190,7 @@ result<std::shared_ptr<identity_run>> merge_runs(shard_store& store, std::span<c
     cursors.emplace_back(store, *run);
     if (auto why = cursors.back().advance(); !why.ok()) return why;
   }
-  run_writer writer(store, id, rows, false);
+  run_writer writer(store, id, rows);
   for (uint64_t n = 0;; ++n) {
     if (n % 4'096 == 0 && cancelled()) return status{errc::not_found, "cancelled"};
     const run_cursor* least = nullptr;
@@ -206,10 +206,7 @@ result<std::shared_ptr<identity_run>> merge_runs(shard_store& store, std::span<c
     if (row.segment < horizon) continue;
     if (auto why = writer.add(row); !why.ok()) return why;
   }
-  auto run = writer.finish();
-  if (run.ok())
-    if (auto why = store.flush(); !why.ok()) return why;
-  return run;
+  return writer.finish();
 }
 
 std::string describe(const identity_run& run) {

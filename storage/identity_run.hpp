@@ -65,8 +65,7 @@ struct identity_run {
 // Writes the chunks and the filter of one run, rows given in order; the description is the caller's to commit, last.
 class run_writer {
 public:
-  // `log` as shard_store::write.
-  run_writer(shard_store& store, uint64_t id, uint64_t rows_expected, bool log);
+  run_writer(shard_store& store, uint64_t id, uint64_t rows_expected);
   status add(const identity_row& row);
   result<std::shared_ptr<identity_run>> finish();
 
@@ -74,7 +73,6 @@ private:
   status flush_chunk();
   status flush_batch();
   shard_store& store_;
-  bool log_;
   std::shared_ptr<identity_run> run_;
   std::unique_ptr<store_batch> batch_;
   std::string chunk_;

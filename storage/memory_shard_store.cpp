@@ -64,7 +64,7 @@ class memory_store final : public shard_store {
 public:
   std::unique_ptr<store_batch> new_batch() override { return std::make_unique<memory_batch>(); }
 
-  status write(store_batch& batch, bool) override {
+  status write(store_batch& batch) override {
     std::lock_guard lock(mutex_);
     for (auto& op : static_cast<memory_batch&>(batch).operations) {
       switch (op.what) {
@@ -79,7 +79,6 @@ public:
   }
 
   status sync() override { return status::success(); }
-  status flush() override { return status::success(); }
   void set_row_horizons(int64_t, int64_t) override {}
 
   result<std::string> get(std::string_view key) const override {

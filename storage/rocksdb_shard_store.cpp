@@ -1,6 +1,7 @@
 #include "storage/rocksdb_shard_store.hpp"
 
 #include <atomic>
+#include <mutex>
 
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -166,6 +167,7 @@ public:
     auto options = durable_options(env, healthy_);
     options.write_buffer_manager = budget.write_buffers;
     options.write_buffer_size = std::max<size_t>(4 << 20, std::min<size_t>(64 << 20, budget.write_buffer_bytes / 2));
+    options.avoid_flush_during_shutdown = true; // a flush after a failed write aborts; what is logged needs none
     options.merge_operator = std::make_shared<row_merge_operator>();
     options.compaction_filter = filter_.get();
     options.compression = rocksdb::kLZ4Compression;
@@ -193,15 +195,13 @@ public:
 
   std::unique_ptr<store_batch> new_batch() override { return std::make_unique<rocksdb_batch>(*db_); }
 
-  status write(store_batch& batch, bool log) override {
+  status write(store_batch& batch) override {
     auto& b = static_cast<rocksdb_batch&>(batch);
-    rocksdb::WriteOptions options;
-    options.disableWAL = !log;
-    auto s = b.failed.ok() ? db_->Write(options, &b.batch) : b.failed;
-    return to_status(s, "cannot write the shard store at " + path_);
+    return guarded([&] { return b.failed.ok() ? db_->Write({}, &b.batch) : b.failed; }, "cannot write the shard store at ");
   }
-  status sync() override { return to_status(db_->SyncWAL(), "cannot sync the shard store at " + path_); }
-  status flush() override { return to_status(db_->Flush({}), "cannot flush the shard store at " + path_); }
+  status sync() override {
+    return guarded([&] { return db_->SyncWAL(); }, "cannot sync the shard store at ");
+  }
 
   void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) override {
     horizons_->seconds_ms = seconds_ms;
@@ -215,7 +215,18 @@ public:
   std::shared_ptr<const store_reader> snapshot() override { return std::make_shared<rocksdb_snapshot>(db_, path_); }
 
 private:
+  // The packaged RocksDB aborts when its log is used again after an I/O error: one at a time, and none after the first that failed.
+  template <class F>
+  status guarded(F io, const char* what) {
+    std::lock_guard lock(io_);
+    if (!healthy_->load()) return {errc::read_only, what + path_ + ": an earlier write failed"};
+    auto s = io();
+    if (!s.ok()) healthy_->store(false);
+    return to_status(s, what + path_);
+  }
+
   std::string path_;
+  std::mutex io_; // held by who writes or syncs
   std::shared_ptr<shard_store_budget> budget_;
   std::shared_ptr<row_horizons> horizons_;
   std::shared_ptr<expiry_filter> filter_;

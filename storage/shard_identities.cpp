@@ -144,7 +144,7 @@ status shard_identities::seal(store_batch& batch, uint32_t horizon) {
     if (v.segment >= horizon) rows.push_back({id, v.offset, v.time_s, v.fields_hash, v.segment, v.fate});
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   // The chunks go ahead of the batch that names them; a crash in between leaves them to load()'s cleaning.
-  run_writer writer(store_, next_run_, rows.size(), true);
+  run_writer writer(store_, next_run_, rows.size());
   for (const auto& row : rows)
     if (auto why = writer.add(row); !why.ok()) return why;
   auto run = writer.finish();

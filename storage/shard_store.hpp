@@ -38,10 +38,9 @@ class shard_store : public store_reader {
 public:
   virtual std::unique_ptr<store_batch> new_batch() = 0;
   // All or nothing, also over a kill -9; over a power loss only what was synced, but always a prefix of the commits.
-  // With `log` false the batch becomes safe only with the next flush(): for bulk data that nothing refers to yet.
-  virtual status write(store_batch& batch, bool log = true) = 0;
-  virtual status sync() = 0;  // every earlier logged write survives a power loss
-  virtual status flush() = 0; // every earlier write, logged or not, survives a power loss
+  // After a write that failed nothing is written any more: drop the store and open it again. From any thread.
+  virtual status write(store_batch& batch) = 0;
+  virtual status sync() = 0; // every earlier write survives a power loss
   // Minute buckets last written before these (shard's clock, unix ms) may be freed: their seconds, or all of them.
   virtual void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) = 0;
   // A frozen reader; may outlive later writes but not the store.

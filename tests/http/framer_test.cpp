@@ -208,6 +208,10 @@ BOOST_AUTO_TEST_CASE(heads_are_bounded_whether_or_not_their_end_comes) {
   BOOST_TEST(verdict(head("X: " + std::string(7'000, 'a') + "\r\n")) == 0);
   BOOST_TEST(verdict(head("X: " + std::string(8'000, 'a') + "\r\n")) == 431);
   BOOST_TEST(verdict("GET / HTTP/1.1\r\nX: " + std::string(9'000, 'a')) == 431);
+  // A line of just the limit is taken, also when all of it but the line feed has come.
+  auto limit_line = head("X: " + std::string(7'997, 'a') + "\r\n");
+  BOOST_TEST(verdict(limit_line) == 0);
+  BOOST_TEST(verdict(limit_line.substr(0, limit_line.size() - 3)) != 431);
   std::string many;
   for (int i = 0; i < 99; ++i) many += "X: y\r\n";
   BOOST_TEST(verdict(head(many)) == 0);

@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(runs_that_have_expired_leave_the_store) {
 
 BOOST_AUTO_TEST_CASE(chunks_of_a_seal_that_was_cut_short_are_cleaned_away) {
   auto store = make_memory_shard_store();
-  run_writer orphan(*store, 7, 10, true);
+  run_writer orphan(*store, 7, 10);
   for (uint64_t i = 0; i < 10; ++i) BOOST_REQUIRE(orphan.add({{i, i}, 0, 0, 0, 5, 0}).ok());
   BOOST_REQUIRE(orphan.finish().ok());
   shard_identities ids(*store, 1, nullptr);
