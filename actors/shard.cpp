@@ -115,10 +115,18 @@ void shard_state::count_skipped(const record_batch& batch) {
   }
 }
 
+// Until this shard's next turn: each has its own place in the period, so that they do not all commit, or sync, at one moment and
+// keep every question waiting meanwhile.
+std::chrono::nanoseconds shard_state::until_turn(uint32_t period_ms) const {
+  const std::chrono::nanoseconds period = ms(period_ms);
+  const auto place = period * shard_ / context_->log().partitions();
+  return period - (self_->clock().now().time_since_epoch() + period - place) % period;
+}
+
 void shard_state::arm_commit() {
   if (commit_armed_ || !engine_->dirty()) return;
   commit_armed_ = true;
-  self_->delayed_send(self_, ms(context_->options.commit_ms), commit_atom_v);
+  self_->delayed_send(self_, until_turn(context_->options.commit_ms), commit_atom_v);
 }
 
 void shard_state::commit() {
@@ -130,7 +138,7 @@ void shard_state::commit() {
 void shard_state::arm_sync() {
   if (sync_armed_ || engine_->synced_offset() == engine_->next_offset()) return;
   sync_armed_ = true;
-  self_->delayed_send(self_, ms(context_->options.sync_ms), sync_atom_v);
+  self_->delayed_send(self_, until_turn(context_->options.sync_ms), sync_atom_v);
 }
 
 void shard_state::sync() {
@@ -203,7 +211,7 @@ caf::result<shard_answer> shard_state::query(const analytics_query& q) {
 void shard_state::serve_waiters() {
   if (!engine_ || waiters_.empty()) return;
   const auto applied = engine_->next_offset();
-  for (auto it = waiters_.begin(); it != waiters_.end();) {
+  for (auto it = waiters_.begin(); engine_ && it != waiters_.end();) {
     if (it->needed > applied) {
       ++it;
       continue;
@@ -254,21 +262,28 @@ void complete_answer(shard_answer& out, const shard_answer& head, steady_clock::
 } // namespace
 
 // A view must not outlive its engine's store, and a worker may hold it while the engine is dropped here: so it owns both.
-view_ptr shard_state::view_of(const analytics_query& q) {
+storage::result<view_ptr> shard_state::view_of(const analytics_query& q) {
+  auto made = engine_->view(q.ad_ids);
+  if (!made.ok()) return made.why;
   struct owned_view {
     std::shared_ptr<storage::shard_engine> engine; // destroyed last
     view_ptr view;
   };
-  auto both = std::make_shared<owned_view>(owned_view{engine_, engine_->view(q.ad_ids)});
-  return {both, both->view.get()};
+  auto both = std::make_shared<owned_view>(owned_view{engine_, std::move(*made)});
+  return view_ptr{both, both->view.get()};
 }
 
 void shard_state::answer(const analytics_query& q, promise reply) {
   const auto started = steady_clock::now();
   auto head = head_of_answer();
   auto view = view_of(q);
-  if (q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads) return answer_wide(std::move(view), q, std::move(head), reply);
-  auto rows = view->answer(q);
+  if (!view.ok()) {
+    engine_failed(view.why, "looking");
+    reply.deliver(make_error(trouble::storage, view.why.message));
+    return;
+  }
+  if (q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads) return answer_wide(std::move(*view), q, std::move(head), reply);
+  auto rows = (*view)->answer(q);
   if (!rows.ok()) {
     config::log(config::log_level::error, "shard", "query_failed", rows.why.message, {{"shard", shard_}});
     reply.deliver(make_error(trouble::storage, rows.why.message));

@@ -50,6 +50,7 @@ private:
   };
 
   void engine_failed(const storage::status& why, std::string_view doing);
+  std::chrono::nanoseconds until_turn(uint32_t period_ms) const;
   void arm_commit();
   void arm_sync();
   void count_fates();
@@ -57,7 +58,7 @@ private:
   void serve_waiters();
   int64_t needed_offset(const analytics_query& q) const;
   void answer(const analytics_query& q, promise reply);
-  view_ptr view_of(const analytics_query& q);
+  storage::result<view_ptr> view_of(const analytics_query& q);
   void answer_wide(view_ptr view, const analytics_query& q, shard_answer head, promise reply);
   shard_answer head_of_answer();
   void control_appended(int64_t offset);

@@ -2,8 +2,11 @@
 // number order. Canonical only: a number has one encoding, and any other is malformed.
 #pragma once
 
+#include <endian.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -37,37 +40,40 @@ inline bool get_varint(std::string_view& in, uint64_t& out) noexcept {
 }
 
 inline void put_fixed64(std::string& out, uint64_t value) {
-  char bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
-  out.append(bytes, sizeof bytes);
+  value = htole64(value);
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
 // Consumes 8 bytes from the front of `in`; false, with `in` and `out` untouched, when there are fewer.
 inline bool get_fixed64(std::string_view& in, uint64_t& out) noexcept {
   if (in.size() < 8) return false;
-  uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value |= static_cast<uint64_t>(static_cast<uint8_t>(in[static_cast<size_t>(i)])) << (8 * i);
+  std::memcpy(&out, in.data(), 8);
+  out = le64toh(out);
   in.remove_prefix(8);
-  out = value;
   return true;
 }
 
-// The low `bytes` bytes of `value`, the highest first.
+// The low `bytes` bytes of `value`, the highest first, to `at`; returns the place after them.
+template <size_t bytes>
+char* store_big_endian(char* at, uint64_t value) noexcept {
+  static_assert(bytes > 0 && bytes <= 8);
+  value = htobe64(value << (8 * (8 - bytes)));
+  std::memcpy(at, &value, bytes);
+  return at + bytes;
+}
 template <size_t bytes>
 void put_big_endian(std::string& out, uint64_t value) {
-  static_assert(bytes <= 8);
   char text[bytes];
-  for (size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(value >> (8 * (bytes - 1 - i)));
-  out.append(text, bytes);
+  out.append(text, static_cast<size_t>(store_big_endian<bytes>(text, value) - text));
 }
 
 // The first `bytes` bytes of `in`, which must be there.
 template <size_t bytes>
 uint64_t read_big_endian(std::string_view in) noexcept {
-  static_assert(bytes <= 8);
+  static_assert(bytes > 0 && bytes <= 8);
   uint64_t value = 0;
-  for (size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<uint8_t>(in[i]);
-  return value;
+  std::memcpy(&value, in.data(), bytes);
+  return be64toh(value) >> (8 * (8 - bytes));
 }
 
 } // namespace adtrack

@@ -176,6 +176,29 @@ bool visitor_set::add(uint64_t visitor) {
   return true;
 }
 
+size_t visitor_set::add_all(std::span<uint64_t> visitors) {
+  std::sort(visitors.begin(), visitors.end());
+  visitors = visitors.first(static_cast<size_t>(std::unique(visitors.begin(), visitors.end()) - visitors.begin()));
+  size_t changed = 0;
+  if (sketch_ != form::exact) {
+    for (const uint64_t visitor : visitors)
+      if (add(visitor)) visitors[changed++] = visitor;
+    return changed;
+  }
+  for (const uint64_t visitor : visitors) {
+    const size_t at = place_of(exact_, visitor);
+    if (at == exact_.size() || exact_[at] != visitor) visitors[changed++] = visitor;
+  }
+  // One pass from the back instead of a shift a member.
+  size_t from = exact_.size(), more = changed;
+  exact_.resize(from + more);
+  for (size_t to = exact_.size(); more > 0;)
+    exact_[--to] = from > 0 && exact_[from - 1] > visitors[more - 1] ? exact_[--from] : visitors[--more];
+  for (const uint64_t visitor : visitors.first(changed)) digest_ += member_digest(visitor);
+  if (exact_.size() > exact_max) to_sketch();
+  return changed;
+}
+
 void visitor_set::merge(const visitor_set& other) {
   if (&other == this || other.empty()) return;
   if (empty()) {
@@ -279,7 +302,10 @@ void visitor_set::encode(std::string& out) const {
   case form::exact:
     out.push_back(form_exact);
     put_varint(out, exact_.size());
-    for (const uint64_t visitor : exact_) put_fixed64(out, visitor);
+    if constexpr (std::endian::native == std::endian::little)
+      out.append(reinterpret_cast<const char*>(exact_.data()), exact_.size() * sizeof exact_[0]);
+    else
+      for (const uint64_t visitor : exact_) put_fixed64(out, visitor);
     break;
   case form::sparse: {
     out.push_back(form_sparse);

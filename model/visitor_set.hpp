@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@ public:
 
   // Adds a visitor; returns true when the state changed.
   bool add(uint64_t visitor);
+  // Adds them all: sorts the span, moves those that changed the state to its front and returns how many these are.
+  size_t add_all(std::span<uint64_t> visitors);
   void merge(const visitor_set& other);
   bool empty() const noexcept { return sketch_ == form::exact && exact_.empty(); }
   bool exact() const noexcept { return sketch_ == form::exact; }

@@ -20,13 +20,15 @@ uint64_t multiply_high(uint64_t a, uint64_t b) noexcept {
 } // namespace
 
 void pack(const identity_row& row, std::string& out) {
-  put_big_endian<8>(out, row.id.high);
-  put_big_endian<8>(out, row.id.low);
-  put_big_endian<8>(out, static_cast<uint64_t>(row.offset));
-  put_big_endian<4>(out, row.time_s);
-  put_big_endian<4>(out, row.fields_hash);
-  put_big_endian<4>(out, row.segment);
-  out.push_back(static_cast<char>(row.fate));
+  char bytes[identity_row_bytes];
+  char* at = store_big_endian<8>(bytes, row.id.high);
+  at = store_big_endian<8>(at, row.id.low);
+  at = store_big_endian<8>(at, static_cast<uint64_t>(row.offset));
+  at = store_big_endian<4>(at, row.time_s);
+  at = store_big_endian<4>(at, row.fields_hash);
+  at = store_big_endian<4>(at, row.segment);
+  *at = static_cast<char>(row.fate);
+  out.append(bytes, sizeof bytes);
 }
 
 identity_row unpack(const char* at) noexcept {

@@ -21,6 +21,7 @@ constexpr int64_t hour_ms = 3'600'000;
 constexpr int64_t day_ms = 24 * hour_ms;
 constexpr int64_t digest_stride = 65'536;
 constexpr size_t digests_kept = 256;
+constexpr size_t settle_at_once = 256;
 constexpr size_t look_ahead = 12; // records whose memory is brought near before they are decided
 
 // What a record became, as the chain hash sees it. Never renumber.
@@ -118,19 +119,20 @@ public:
   const control& current_control() const noexcept override { return state_.current; }
   fate_counts fates() const noexcept override { return fates_; }
   size_t memory_bytes() const noexcept override { return rows_.memory_bytes() + identities_.memory_bytes(); }
-  std::shared_ptr<const shard_view> view(std::span<const uint64_t> ads) override {
+  result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads) override {
+    if (auto why = rows_.settle(); !why.ok()) return why;
     return make_shard_view(store_->snapshot(), rows_.freeze(ads), state_.buckets, options_.shard, state_.next_offset);
   }
-  shard_digest digest() override { return digest_at(state_.next_offset); }
+  result<shard_digest> digest() override { return digest_at(state_.next_offset); }
   std::vector<shard_digest> kept_digests() const override { return {digests_.begin(), digests_.end()}; }
 
 private:
   status apply_record(const record_batch& batch, const shard_record& r);
   status apply_event(const shard_record& r, fate& what, uint64_t& about);
   void advance_clock(int64_t log_time_ms);
-  void pass_digest_marks(int64_t offset);
+  status pass_digest_marks(int64_t offset);
   void stage_digests(store_batch& batch);
-  shard_digest digest_at(int64_t offset);
+  result<shard_digest> digest_at(int64_t offset);
 
   shard_options options_;
   std::unique_ptr<shard_store> store_;
@@ -167,21 +169,23 @@ status engine::apply(const record_batch& batch) {
   for (size_t i = 0; i < std::min(look_ahead, records.size()); ++i) identities_.prefetch(records[i].id);
   for (size_t i = 0; i < records.size(); ++i) {
     if (i + look_ahead < records.size()) identities_.prefetch(records[i + look_ahead].id);
-    pass_digest_marks(records[i].offset);
+    if (auto why = pass_digest_marks(records[i].offset); !why.ok()) return why;
     if (auto why = apply_record(batch, records[i]); !why.ok()) return why;
     state_.next_offset = records[i].offset + 1;
-    pass_digest_marks(state_.next_offset);
+    if (auto why = pass_digest_marks(state_.next_offset); !why.ok()) return why;
     // Where a group ends decides nothing: it depends on the batches that came.
     if (++uncommitted_ >= options_.commit_records)
       if (auto why = commit(); !why.ok()) return why;
   }
   if (batch.next_offset > state_.next_offset) { // offsets need not be dense
-    pass_digest_marks(batch.next_offset - 1);
+    if (auto why = pass_digest_marks(batch.next_offset - 1); !why.ok()) return why;
     state_.next_offset = batch.next_offset;
     ++uncommitted_;
   }
   state_.last_hash = batch.last_hash;
-  return status::success();
+  // While batches are small the shard keeps up, and a question or commit should find little left to do; grouping pays when it
+  // catches up.
+  return records.size() <= settle_at_once ? rows_.settle() : status::success();
 }
 
 // H is the running maximum of log time, but rises at most an hour a record: one record with a wrong clock cannot expire everything.
@@ -235,29 +239,35 @@ status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
     about = static_cast<uint64_t>(first.offset);
     ++fates_.duplicates;
     if (conflict) ++fates_.conflicts;
-    return rows_.add_duplicate(r.ad_id, first.time_s, conflict, state_.clock_ms, state_.buckets);
+    rows_.add_duplicate(r.ad_id, first.time_s, conflict, state_.clock_ms, state_.buckets);
+    return status::success();
   }
   if (seen.code != errc::not_found) return seen;
   about = static_cast<uint64_t>(r.invalid);
   ++fates_.counted;
   identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
                       static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});
-  return rows_.add(r, r.invalid, state_.clock_ms, state_.buckets);
+  rows_.add(r, state_.clock_ms, state_.buckets);
+  return status::success();
 }
 
 // Digests stand at every multiple of the stride, over all records below it.
-void engine::pass_digest_marks(int64_t offset) {
+status engine::pass_digest_marks(int64_t offset) {
   auto mark = (state_.next_offset + digest_stride - 1) / digest_stride * digest_stride;
   if (mark == 0) mark = digest_stride;
   auto last = digests_.empty() ? 0 : digests_.back().offset;
   for (; mark <= offset; mark += digest_stride) {
     if (mark <= last) continue;
-    digests_.push_back(digest_at(mark));
+    auto digest = digest_at(mark);
+    if (!digest.ok()) return digest.why;
+    digests_.push_back(std::move(*digest));
     ++fresh_digests_;
   }
+  return status::success();
 }
 
-shard_digest engine::digest_at(int64_t offset) {
+result<shard_digest> engine::digest_at(int64_t offset) {
+  if (auto why = rows_.settle(); !why.ok()) return why;
   auto settings = encode_control(state_.current);
   uint64_t parts[6] = {rows_.state_sum(),
                        static_cast<uint64_t>(state_.clock_ms),
@@ -265,7 +275,7 @@ shard_digest engine::digest_at(int64_t offset) {
                        static_cast<uint64_t>(state_.buckets.seconds_ms),
                        static_cast<uint64_t>(state_.buckets.minutes_ms),
                        XXH3_64bits(settings.data(), settings.size())};
-  return {offset, hex(state_.chain) + hex(XXH3_64bits(parts, sizeof parts))};
+  return shard_digest{offset, hex(state_.chain) + hex(XXH3_64bits(parts, sizeof parts))};
 }
 
 void engine::stage_digests(store_batch& batch) {
@@ -279,6 +289,7 @@ status engine::commit() {
   if (uncommitted_ == 0) return status::success();
   auto batch = store_->new_batch();
   auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
+  if (auto why = rows_.settle(); !why.ok()) return why;
   rows_.stage(*batch);
   if (auto why = identities_.stage(*batch, state_.next_offset, horizon); !why.ok()) return why;
   stage_digests(*batch);

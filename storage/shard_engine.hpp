@@ -20,7 +20,7 @@ namespace adtrack::storage {
 
 struct shard_options {
   uint32_t shard = 0;
-  size_t commit_records = 20'000;          // records a commit group
+  size_t commit_records = 50000;           // records a commit group
   size_t cache_bytes = 32u << 20;          // clean and dirty rows held in memory
   size_t dedupe_bytes = 32u << 20;         // open segment index and filters
   std::shared_ptr<background> worker = {}; // merges runs of identities; null: merged on the calling thread
@@ -65,10 +65,10 @@ public:
   virtual fate_counts fates() const noexcept = 0; // since this engine was opened
   virtual size_t memory_bytes() const noexcept = 0;
 
-  // For a question about those ads; about all when empty.
-  virtual std::shared_ptr<const shard_view> view(std::span<const uint64_t> ads = {}) = 0;
+  // For a question about those ads; about all when empty. errc::io / corrupt: as apply.
+  virtual result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads = {}) = 0;
 
-  virtual shard_digest digest() = 0;                          // at next_offset()
+  virtual result<shard_digest> digest() = 0;                  // at next_offset(); errc::io / corrupt: as apply
   virtual std::vector<shard_digest> kept_digests() const = 0; // at the last multiples of 65,536, oldest first, a few hundred
 };
 

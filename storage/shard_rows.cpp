@@ -84,65 +84,109 @@ bucket_row& shard_rows::writable(cached_row& c, int64_t clock_ms) {
     stale_.push_back(&c);
   }
   c.generation = generation_;
-  c.row->written_ms = clock_ms;
+  c.row->written_ms = std::max(c.row->written_ms, clock_ms); // minutes are settled out of order; the clock only rises
   return *c.row;
 }
 
-status shard_rows::with_rows(uint64_t ad_id, int64_t time_s, int64_t clock_ms, const bucket_horizons& horizons,
-                             std::array<cached_row*, bucket_level_count>& out) {
-  auto& slot = ads_[ad_id];
+status shard_rows::with_rows(const touch& first, int64_t last_clock_ms, std::array<cached_row*, bucket_level_count>& out) {
+  const auto& r = first.record;
+  auto& slot = ads_[r.ad_id];
   if (!slot) slot = std::make_unique<ad_entry>();
   auto& ad = *slot;
   bool may_exist = true; // the ad's total and its days are looked up; finer rows are known by their parent's `children`
   for (size_t i = 0; i < bucket_level_count; ++i) {
     auto level = static_cast<bucket_level>(i);
-    bucket_key key{ad_id, level, bucket_start(level, time_s)};
+    bucket_key key{r.ad_id, level, bucket_start(level, r.time_s)};
     uint32_t bit = i >= 2 ? child_bit(level, key.start_s) : 0;
     if (i >= 2) may_exist = (out[i - 1]->row->children & bit) != 0;
     bool made = false;
     if (auto why = obtain(ad, key, may_exist, out[i], made); !why.ok()) return why;
-    if (level == bucket_level::minute && may_exist && (made || out[i]->row->written_ms < horizons.minutes_ms)) {
+    if (level == bucket_level::minute && may_exist && (made || out[i]->row->written_ms < first.horizons.minutes_ms)) {
       // The minute had a row and it has expired: what comes late counts in the coarser buckets only. An empty row that was
       // just made in its place stays clean and is never stored.
       out[i] = nullptr;
       continue;
     }
-    if (level == bucket_level::minute && !made && !out[i]->row->seconds_gone && out[i]->row->written_ms < horizons.seconds_ms)
-      writable(*out[i], clock_ms).drop_seconds();
-    writable(*out[i], clock_ms);
+    bool late = level == bucket_level::minute && !made && !out[i]->row->seconds_gone &&
+                out[i]->row->written_ms < first.horizons.seconds_ms;
+    auto& row = writable(*out[i], last_clock_ms);
+    if (late) row.drop_seconds();
     if (bit && !(out[i - 1]->row->children & bit)) out[i - 1]->row->children |= bit;
   }
   return status::success();
 }
 
-status shard_rows::add(const shard_record& r, invalid_reason invalid, int64_t clock_ms, const bucket_horizons& horizons) {
-  std::array<cached_row*, bucket_level_count> rows{};
-  if (auto why = with_rows(r.ad_id, r.time_s, clock_ms, horizons, rows); !why.ok()) return why;
-  bool clicker = r.type == event_type::click && invalid == invalid_reason::none;
-  for (auto* c : rows) {
-    if (!c) continue;
-    auto& row = *c->row;
-    row.count.add(r, invalid);
-    if (c->key.level == bucket_level::minute && !row.seconds_gone) {
-      auto& cell = row.cell(static_cast<uint8_t>(r.time_s % 60));
-      cell.count.add(r, invalid);
-      if (clicker) cell.clickers.add(r.visitor);
-    } else if (clicker && row.clickers.add(r.visitor) && c->stored) {
-      c->delta.add(r.visitor);
-    }
+void shard_rows::add(const shard_record& r, int64_t clock_ms, const bucket_horizons& horizons) {
+  touches_.push_back({touch::kind::counted, r, clock_ms, horizons});
+}
+
+void shard_rows::add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms,
+                               const bucket_horizons& horizons) {
+  auto& t = touches_.emplace_back();
+  t.what = conflict ? touch::kind::conflict : touch::kind::duplicate;
+  t.record.ad_id = ad_id;
+  t.record.time_s = first_time_s;
+  t.clock_ms = clock_ms;
+  t.horizons = horizons;
+}
+
+// In runs of one ad and minute: each row is looked up once a run, and an ad's rows are in the processor's cache when they are
+// needed again. Order between ads and between minutes decides nothing: numbers add up, visitor sets are canonical, and only a
+// minute's own record of when it was written says whether it has expired.
+status shard_rows::settle() {
+  order_.clear();
+  for (size_t i = 0; i < touches_.size(); ++i) {
+    const auto& r = touches_[i].record;
+    order_.push_back(static_cast<touch_order>(r.ad_id) << 64 | static_cast<touch_order>(r.time_s / 60) << 32 | i);
   }
+  std::sort(order_.begin(), order_.end());
+  for (size_t from = 0, to = 0; from < order_.size(); from = to) {
+    const auto& first = touches_[static_cast<uint32_t>(order_[from])];
+    // What the first one wrote must not have expired for the next: then that one finds the minute as the first one left it.
+    auto joins = [&](touch_order o) {
+      const auto& h = touches_[static_cast<uint32_t>(o)].horizons;
+      return o >> 32 == order_[from] >> 32 && std::max(h.seconds_ms, h.minutes_ms) <= first.clock_ms;
+    };
+    for (to = from + 1; to < order_.size() && joins(order_[to]); ++to) {
+    }
+    if (auto why = settle_run(from, to); !why.ok()) return why;
+  }
+  touches_.clear();
   return status::success();
 }
 
-status shard_rows::add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms,
-                                 const bucket_horizons& horizons) {
+status shard_rows::settle_run(size_t from, size_t to) {
+  auto touched = [&](size_t i) -> const touch& { return touches_[static_cast<uint32_t>(order_[i])]; };
   std::array<cached_row*, bucket_level_count> rows{};
-  if (auto why = with_rows(ad_id, first_time_s, clock_ms, horizons, rows); !why.ok()) return why;
-  for (auto* c : rows) {
-    if (!c) continue;
-    c->row->count.add_duplicate(conflict);
-    if (c->key.level == bucket_level::minute && !c->row->seconds_gone)
-      c->row->cell(static_cast<uint8_t>(first_time_s % 60)).count.add_duplicate(conflict);
+  if (auto why = with_rows(touched(from), touched(to - 1).clock_ms, rows); !why.ok()) return why;
+  auto* minute = rows[static_cast<size_t>(bucket_level::minute)];
+  bool seconds = minute && !minute->row->seconds_gone;
+  counters sum;
+  clickers_.clear();
+  for (size_t i = from; i < to; ++i) {
+    const auto& t = touched(i);
+    const auto& r = t.record;
+    auto* cell = seconds ? &minute->row->cell(static_cast<uint8_t>(r.time_s % 60)) : nullptr;
+    if (t.what != touch::kind::counted) {
+      sum.add_duplicate(t.what == touch::kind::conflict);
+      if (cell) cell->count.add_duplicate(t.what == touch::kind::conflict);
+      continue;
+    }
+    sum.add(r, r.invalid);
+    if (cell) cell->count.add(r, r.invalid);
+    if (r.type != event_type::click || r.invalid != invalid_reason::none) continue;
+    clickers_.push_back(r.visitor);
+    if (cell) cell->clickers.add(r.visitor);
+  }
+  // From the finest: who is in a bucket is in every coarser one too, so only those that are new go on.
+  std::span<uint64_t> fresh(clickers_);
+  for (auto level = rows.rbegin(); level != rows.rend(); ++level) {
+    if (!*level) continue;
+    auto& c = **level;
+    c.row->count += sum;
+    if (&c == minute && seconds) continue;
+    fresh = fresh.first(c.row->clickers.add_all(fresh));
+    if (c.stored) c.delta.add_all(fresh);
   }
   return status::success();
 }

@@ -1,6 +1,6 @@
-// The bucket rows of one shard: a bounded cache over the store with its dirty rows. Adds counted events and duplicates to
-// every level, expires seconds and minutes by the shard's clock, and keeps the sum of row hashes. One thread; frozen rows may be
-// read by others.
+// The bucket rows of one shard: a bounded cache over the store with its dirty rows. Collects counted events and duplicates, settles
+// them ad by ad into every level, expires seconds and minutes by the shard's clock, and keeps the sum of row hashes. One thread;
+// frozen rows may be read by others.
 #pragma once
 
 #include <array>
@@ -35,10 +35,13 @@ class shard_rows {
 public:
   shard_rows(const shard_store& store, size_t cache_bytes) : store_(store), cache_bytes_(cache_bytes) {}
 
-  // Adds a counted event (valid, or invalid for that reason) to the buckets of its event time.
-  status add(const shard_record& r, invalid_reason invalid, int64_t clock_ms, const bucket_horizons& horizons);
-  // Adds a duplicate to the buckets of the first one's event time.
-  status add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms, const bucket_horizons& horizons);
+  // Adds a counted event (valid, or invalid for its reason) to the buckets of its event time: at the next settle().
+  void add(const shard_record& r, int64_t clock_ms, const bucket_horizons& horizons);
+  // Adds a duplicate to the buckets of the first one's event time: at the next settle().
+  void add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms, const bucket_horizons& horizons);
+
+  // Brings what was added into the rows. Comes before each of the calls below; when it fails, these rows are lost.
+  status settle();
 
   // Sum of the hashes of all rows as of now; brings changed rows' hashes up to date.
   uint64_t state_sum();
@@ -48,13 +51,21 @@ public:
   void stage(store_batch& batch);
   // After the batch is written: gives memory back when over the bound.
   void trim();
-  bool dirty() const noexcept { return !dirty_.empty(); }
-  size_t memory_bytes() const noexcept { return bytes_; }
+  size_t memory_bytes() const noexcept { return bytes_ + touches_.capacity() * (sizeof(touch) + sizeof(touch_order)); }
 
   // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty.
   std::vector<frozen_row> freeze(std::span<const uint64_t> ads);
 
 private:
+  // What one record does to its ad's rows, and when by the shard's clock.
+  struct touch {
+    enum class kind : uint8_t { counted, duplicate, conflict };
+    kind what = kind::counted;
+    shard_record record;
+    int64_t clock_ms = 0;
+    bucket_horizons horizons;
+  };
+  using touch_order = unsigned __int128; // ad, minute, number of the touch: sorts as one number
   struct cached_row {
     bucket_key key;
     std::shared_ptr<bucket_row> row;
@@ -73,9 +84,10 @@ private:
   };
   enum class need : uint8_t { find, find_or_make };
 
-  // The rows of one event: which levels take part, coarsest first; the minute may be gone.
-  status with_rows(uint64_t ad_id, int64_t time_s, int64_t clock_ms, const bucket_horizons& horizons,
-                   std::array<cached_row*, bucket_level_count>& out);
+  // The rows of one ad and minute: which levels take part, coarsest first; the minute may be gone by the first one's horizons.
+  status with_rows(const touch& first, int64_t last_clock_ms, std::array<cached_row*, bucket_level_count>& out);
+  // Touches [from, to) of the order are of one ad and one minute, and the first one's expiry holds for all.
+  status settle_run(size_t from, size_t to);
   status obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made);
   bucket_row& writable(cached_row& c, int64_t clock_ms);
   void account(cached_row& c);
@@ -90,6 +102,9 @@ private:
   absl::flat_hash_map<uint64_t, std::unique_ptr<ad_entry>> ads_;
   std::vector<cached_row*> dirty_;
   std::vector<cached_row*> stale_;
+  std::vector<touch> touches_; // added since the last settle()
+  std::vector<touch_order> order_;
+  std::vector<uint64_t> clickers_; // of one run, kept for its memory
 };
 
 } // namespace adtrack::storage

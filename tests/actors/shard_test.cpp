@@ -201,6 +201,28 @@ BOOST_AUTO_TEST_CASE(a_sync_that_fails_reopens_the_engine_too_and_nothing_is_los
   BOOST_TEST(asked->answer->rows.at(0).count[metric::valid_clicks] == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_look_that_fails_answers_with_the_trouble_and_reopens_the_engine_also_under_those_who_wait) {
+  fixture f;
+  f.open();
+  auto later = fixture::about({7});
+  later.min_positions.push_back({0, 1});
+  later.timeout_ms = 5'000;
+  const auto first = f.ask(later), second = f.ask(later);
+  f.run();
+  f.script().next_view = {storage::errc::corrupt, "a row does not decode"};
+  f.append_event(7);
+  f.append_event(7);
+  f.settle();
+  BOOST_REQUIRE(first->error.has_value());
+  BOOST_TEST((*first->error == make_error(trouble::storage, "a row does not decode")));
+  BOOST_TEST(!second->answer.has_value());
+  f.advance(milliseconds(1'000)); // opens
+  f.settle();
+  BOOST_TEST(f.script().opens == 2);
+  BOOST_REQUIRE(second->answer.has_value());
+  BOOST_TEST(second->answer->rows.at(0).count[metric::valid_clicks] == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(an_unknown_logic_version_stops_it_for_good_and_it_goes_on_answering) {
   fixture f;
   f.open();

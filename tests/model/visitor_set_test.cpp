@@ -145,6 +145,34 @@ BOOST_AUTO_TEST_CASE(add_says_whether_the_state_changed) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(adding_many_is_adding_each_and_says_which_changed_the_state) {
+  auto random = test::seeded();
+  for (const size_t size : sizes) {
+    auto visitors = random_visitors(random, size);
+    for (size_t i = 0; i < size / 3; ++i) visitors.push_back(visitors[random() % size]); // repeats within and over groups
+    visitor_set one_by_one, grouped;
+    for (size_t from = 0; from < visitors.size();) {
+      std::vector<uint64_t> group(visitors.begin() + static_cast<long>(from),
+                                  visitors.begin() + static_cast<long>(std::min(visitors.size(), from + 1 + random() % 50)));
+      from += group.size();
+      const bool sketch_before = !one_by_one.exact();
+      std::set<uint64_t> changing;
+      for (const uint64_t v : group)
+        if (one_by_one.add(v)) changing.insert(v);
+      const auto count = grouped.add_all(group);
+      require_same(grouped, one_by_one);
+      // A sketch's change can be two visitors' of one register: which one is told depends on their order.
+      if (!sketch_before && one_by_one.exact())
+        BOOST_REQUIRE(changing == std::set<uint64_t>(group.begin(), group.begin() + static_cast<long>(count)));
+      else
+        BOOST_REQUIRE(count <= group.size());
+    }
+  }
+  visitor_set none;
+  BOOST_TEST(none.add_all({}) == 0u);
+  BOOST_TEST(none.empty());
+}
+
 BOOST_AUTO_TEST_CASE(the_encoded_form_is_read_back_and_consumes_itself_alone) {
   auto random = test::seeded();
   for (const size_t size : sizes) {

@@ -133,11 +133,12 @@ public:
   const control& current_control() const noexcept override { return now_.in_force; }
   storage::fate_counts fates() const noexcept override { return fates_; }
   size_t memory_bytes() const noexcept override { return 0; }
-  std::shared_ptr<const storage::shard_view> view(std::span<const uint64_t>) override {
+  storage::result<std::shared_ptr<const storage::shard_view>> view(std::span<const uint64_t>) override {
     ++script_->views;
-    return std::make_shared<scripted_view>(shard_, now_, script_->widen_s);
+    if (!script_->next_view.ok()) return std::exchange(script_->next_view, storage::status::success());
+    return std::shared_ptr<const storage::shard_view>(std::make_shared<scripted_view>(shard_, now_, script_->widen_s));
   }
-  storage::shard_digest digest() override { return {now_.next, {}}; }
+  storage::result<storage::shard_digest> digest() override { return storage::shard_digest{now_.next, {}}; }
   std::vector<storage::shard_digest> kept_digests() const override { return {}; }
 
 private:

@@ -60,6 +60,7 @@ struct engine_script {
   std::deque<storage::status> open_failures; // each open takes one
   storage::status next_apply;                // not ok: apply says so, once
   storage::status next_sync;
+  storage::status next_view;
   int64_t widen_s = 0; // views widen the window by as much, to a multiple of 10 s
   int opens = 0, commits = 0, syncs = 0, views = 0;
   bool alive = false;
