@@ -1,5 +1,6 @@
 #include "storage/rocksdb_shard_store.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -62,6 +63,8 @@ public:
     if (type != ValueType::kValue || key.empty() || key[0] != 'b' || !keys::parse_bucket(view(key), k) ||
         k.level != bucket_level::minute)
       return Decision::kKeep;
+    auto written = written_ms_of(view(value));
+    if (written >= std::max(horizons_.minutes_ms.load(), horizons_.seconds_ms.load())) return Decision::kKeep;
     row_value stored;
     if (!decode(view(value), stored)) return Decision::kKeep; // whoever reads it will say so
     auto& row = stored.row;

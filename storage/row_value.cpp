@@ -1,5 +1,7 @@
 #include "storage/row_value.hpp"
 
+#include "model/varint.hpp"
+
 namespace adtrack::storage {
 
 void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, std::string& out) {
@@ -13,6 +15,14 @@ bool decode(std::string_view value, row_value& out) {
   out.merges = static_cast<uint8_t>(value[0]);
   value.remove_prefix(1);
   return decode(value, out.row) && visitor_set::decode(value, out.row.clickers) && value.empty();
+}
+
+int64_t written_ms_of(std::string_view value) noexcept {
+  constexpr size_t before = 2; // merges, and the row's first byte
+  if (value.size() < before) return -1;
+  value.remove_prefix(before);
+  uint64_t written = 0;
+  return get_varint(value, written) ? static_cast<int64_t>(written) : -1;
 }
 
 bool merge_rows(std::string_view older, std::string_view newer, std::string& out) {

@@ -17,6 +17,8 @@ struct row_value {
 void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, std::string& out);
 // False when it is malformed.
 bool decode(std::string_view value, row_value& out);
+// The shard's clock when the row was written, unix ms, without reading the rest; -1 when it is malformed.
+int64_t written_ms_of(std::string_view value) noexcept;
 
 // `newer` on top of `older`, into `out`; associative. False when one is malformed.
 bool merge_rows(std::string_view older, std::string_view newer, std::string& out);

@@ -127,6 +127,17 @@ BOOST_AUTO_TEST_CASE(merging_rows_is_associative_and_refuses_what_does_not_decod
   BOOST_TEST(!merge_rows("x", a, out));
 }
 
+BOOST_AUTO_TEST_CASE(when_a_row_was_written_is_read_without_the_rest) {
+  bucket_row row;
+  for (int64_t at : {int64_t{0}, int64_t{127}, int64_t{1'700'000'000'123}}) {
+    row.written_ms = at;
+    std::string value;
+    encode(row, row.clickers, 3, value);
+    BOOST_TEST(written_ms_of(value) == at);
+    for (size_t cut = 0; cut < 3; ++cut) BOOST_TEST(written_ms_of(value.substr(0, cut)) == -1);
+  }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_snapshot_stays_as_it_was, F, fixtures) {
   F f;
   write(*f.store, [](store_batch& b) { b.put("a", "old"); });
