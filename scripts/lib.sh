@@ -13,11 +13,11 @@ die() {
 
 # To configure and build everything, the unit tests included.
 packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev libxxhash-dev libre2-dev
-  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev
+  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev
   ca-certificates curl)
 # To run what was built.
 packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
-  libabsl20220623 tzdata curl)
+  libabsl20220623 librdkafka1 libjemalloc2 tzdata curl)
 # For the end-to-end and the fuzz tests.
 packages_test=("${packages_build[@]}" python3 clang libclang-rt-14-dev llvm)
 # For the checks beyond the tests.
