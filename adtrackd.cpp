@@ -10,17 +10,26 @@
 #include <memory>
 #include <string>
 
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+
 #include "actors/node.hpp"
 #include "config/keys.hpp"
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
+#include "http/event_parser.hpp"
 #include "http/server.hpp"
 #include "storage/background.hpp"
 #include "storage/catalogue.hpp"
 #include "storage/data_dir.hpp"
+#include "storage/kafka_inbox.hpp"
+#include "storage/kafka_log.hpp"
+#include "storage/kafka_stream.hpp"
+#include "storage/quarantine.hpp"
 #include "storage/rocksdb_log.hpp"
 #include "storage/rocksdb_shard_store.hpp"
 #include "storage/rocksdb_stream.hpp"
+#include "storage/spooled_log.hpp"
 
 namespace {
 
@@ -129,6 +138,7 @@ actors::node_options node_options_of(const settings& s) {
   o.max_wide_queries = s.analytics.max_wide;
   o.max_position_waiters = s.analytics.max_position_waiters;
   o.clock_max_jump_s = s.clock.max_jump_secs;
+  o.inbox_batch_records = s.inbox.batch_records;
   return o;
 }
 
@@ -160,6 +170,133 @@ storage::result<std::unique_ptr<storage::shard_engine>> open_shard(const setting
   o.worker = shared.worker;
   return storage::shard_engine::open(std::move(*store), o);
 }
+
+storage::result<storage::kafka_options> kafka_options_of(const settings& s) {
+  storage::kafka_options o;
+  o.brokers = s.kafka.brokers;
+  o.topic_prefix = s.kafka.topic_prefix;
+  o.partitions = s.log.shards;
+  o.replication_factor = static_cast<int32_t>(s.kafka.replication_factor);
+  o.min_insync_replicas = static_cast<int32_t>(s.kafka.min_insync_replicas);
+  o.allow_unsafe = s.kafka.allow_unsafe;
+  o.message_timeout_ms = s.kafka.message_timeout_ms;
+  o.linger_ms = s.kafka.linger_ms;
+  o.queue_bytes = s.kafka.queue_mb * mib;
+  o.fetch_queue_bytes = size_t{s.kafka.fetch_queue_kb} << 10;
+  o.security_protocol = s.kafka.security_protocol;
+  o.sasl_mechanism = s.kafka.sasl_mechanism;
+  o.sasl_username = s.kafka.sasl_username;
+  o.sasl_password_file = s.kafka.sasl_password_file;
+  o.ssl_ca_file = s.kafka.ssl_ca_file;
+  o.ssl_certificate_file = s.kafka.ssl_certificate_file;
+  o.ssl_key_file = s.kafka.ssl_key_file;
+  o.ssl_key_password_file = s.kafka.ssl_key_password_file;
+  auto extra = storage::parse_kafka_properties(s.kafka.options);
+  if (!extra.ok()) return extra.why;
+  o.extra = std::move(*extra);
+  return o;
+}
+
+// The log that the settings ask for. What is shown of Kafka and the spool stays reachable; both live as long as `log`.
+struct opened_log {
+  std::shared_ptr<storage::event_log> log;
+  const storage::kafka_log* kafka = nullptr;
+  const storage::spooled_log* spooled = nullptr;
+};
+
+storage::result<opened_log> open_embedded(const settings& s, const storage::data_dir& dir) {
+  storage::rocksdb_log_options o;
+  o.path = dir.log_path();
+  o.partitions = s.log.shards;
+  o.now_ms = now_ms;
+  o.write_buffer_bytes = s.log.buffer_mb * mib;
+  auto log = storage::open_rocksdb_log(o);
+  if (!log.ok()) return log.why;
+  return opened_log{std::move(*log)};
+}
+
+int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within);
+
+// Waits for the brokers as long as it takes; errc::not_found when a signal came first.
+storage::result<std::unique_ptr<storage::kafka_log>> find_kafka(const storage::kafka_options& o, const sigset_t& signals) {
+  for (bool told = false;; told = true) {
+    auto log = storage::open_kafka_log(o);
+    if (log.ok() || log.why.code != storage::errc::io) return log;
+    if (!told)
+      config::log(log_level::warning, "adtrackd", "kafka_away", log.why.message + "; it is tried again until it is there");
+    if (wait_for_signal(signals, std::chrono::seconds(2))) return storage::status{storage::errc::not_found, "stopped"};
+  }
+}
+
+storage::result<opened_log> open_kafka(const settings& s, const storage::data_dir& dir, const storage::kafka_options& o,
+                                       const sigset_t& signals) {
+  auto kafka = find_kafka(o, signals);
+  if (!kafka.ok()) return kafka.why;
+  storage::spool_options spool_options;
+  spool_options.path = dir.spool_path();
+  spool_options.partitions = s.log.shards;
+  spool_options.max_bytes = s.spool.max_mb * mib;
+  auto spool = storage::spool::open(spool_options);
+  if (!spool.ok()) return spool.why;
+  storage::spooled_log_options options;
+  options.policy = s.log.outage == config::outage_choice::reject ? storage::outage_policy::reject : storage::outage_policy::spool;
+  options.outage_after_ms = s.log.outage_after_ms;
+  options.max_wait_ms = (int64_t{s.dedupe.window_days} - 1) * 86'400'000;
+  options.batch_records = s.spool.batch_records;
+  options.now_ms = now_ms;
+  options.steady_ms = [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(clock::now().time_since_epoch()).count();
+  };
+  opened_log out;
+  out.kafka = kafka.value->get();
+  auto spooled = storage::make_spooled_log(std::move(*kafka), std::move(*spool), options);
+  out.spooled = spooled.get();
+  out.log = std::move(spooled);
+  return out;
+}
+
+// Reads an event of the inbox by the rules of http; the record's own time stands in for the server's, so that it reads the same ever after.
+std::function<actors::event_fault(std::string_view, int64_t, submission&)> inbox_parser(const settings& s) {
+  return [parser = std::make_shared<http::event_parser>(), skew = s.ingest.max_future_secs](std::string_view json,
+                                                                                            int64_t time_ms, submission& out) {
+    http::event_context context;
+    context.now_s = time_ms / 1'000;
+    context.max_future_skew_secs = skew;
+    std::string syntax;
+    std::vector<http::field_error> errors;
+    if (parser->parse_typed(json, context, out, syntax, errors)) return actors::event_fault::none;
+    return syntax.empty() ? actors::event_fault::field : actors::event_fault::syntax;
+  };
+}
+
+// Publishes what only the log knows of itself; called every second, by one thread.
+class log_metrics {
+public:
+  log_metrics(const opened_log& from, config::metrics& to) : from_(from), to_(to) {}
+  void publish() {
+    if (from_.spooled) {
+      auto now = from_.spooled->state();
+      to_.spool_bytes().Set(static_cast<double>(now.bytes));
+      to_.spool_held_records().Set(static_cast<double>(now.held_records));
+    }
+    if (!from_.kafka) return;
+    auto now = from_.kafka->stats();
+    add(to_.kafka_messages("out"), now.messages_out, before_.messages_out);
+    add(to_.kafka_messages("in"), now.messages_in, before_.messages_in);
+    for (const auto& [code, count] : now.errors) add(to_.kafka_errors(code), count, before_.errors[code]);
+    to_.kafka_brokers_up().Set(now.brokers_up);
+    to_.kafka_outstanding().Set(static_cast<double>(now.outstanding_records));
+    before_ = std::move(now);
+  }
+
+private:
+  static void add(prometheus::Counter& counter, uint64_t now, uint64_t before) {
+    if (now > before) counter.Increment(static_cast<double>(now - before));
+  }
+  const opened_log& from_;
+  config::metrics& to_;
+  storage::kafka_stats before_;
+};
 
 // Waits for one of the signals that end the process, at most `within`; 0 when none came.
 int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within) {
@@ -194,27 +331,35 @@ int run(const settings& s, const sigset_t& signals) {
   if (auto why = load_all_keys(s, http_options); !why.empty()) return refuse(why);
   auto dir = storage::data_dir::open(s.data.dir);
   if (!dir.ok()) return refuse(dir.why.message);
+  const bool on_kafka = s.log.backend == config::log_backend::kafka;
+  auto kafka = kafka_options_of(s);
+  if (!kafka.ok()) return refuse(kafka.why.message);
   bool own_key = s.privacy.visitor_key_file.empty();
-  // A key is made only for a log that is not there yet: with another one, known visitors would count anew.
-  bool make_key = own_key && !std::filesystem::exists((*dir)->log_path());
+  // A key is made only in a directory that nothing was remembered in yet: with another one, known visitors would count anew.
+  bool make_key = own_key && !std::filesystem::exists((*dir)->log_path()) && !std::filesystem::exists((*dir)->spool_path());
   auto key = storage::load_visitor_key(own_key ? (*dir)->visitor_key_path() : s.privacy.visitor_key_file, make_key);
   if (!key.ok()) return refuse(key.why.message);
-  storage::rocksdb_log_options log_options;
-  log_options.path = (*dir)->log_path();
-  log_options.partitions = s.log.shards;
-  log_options.now_ms = now_ms;
-  log_options.write_buffer_bytes = s.log.buffer_mb * mib;
-  auto log = storage::open_rocksdb_log(log_options);
-  if (!log.ok()) return refuse(log.why.message);
+  if (auto bound = (*dir)->bind_log(on_kafka ? "kafka " + s.kafka.topic_prefix : "embedded"); !bound.ok())
+    return refuse(bound.message);
+  auto log = on_kafka ? open_kafka(s, **dir, *kafka, signals) : open_embedded(s, **dir);
+  if (!log.ok()) return log.why.code == storage::errc::not_found ? 0 : refuse(log.why.message);
+  auto small = std::make_shared<storage::shard_store_budget>(1 * mib, 4 * mib);
+  auto quarantine = storage::quarantine::open(
+      [path = (*dir)->quarantine_path(), small] {
+        return storage::open_rocksdb_shard_store({path, small, nullptr});
+      },
+      {});
+  if (!quarantine.ok()) return refuse(quarantine.why.message);
 
   shard_resources shared;
   shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
   config::metrics metrics;
   actors::node_parts parts;
-  parts.log = std::shared_ptr<storage::event_log>(std::move(*log));
+  parts.log = log->log;
+  parts.quarantine = std::shared_ptr<storage::quarantine>(std::move(*quarantine));
   parts.open_engine = [&s, &dir = **dir, &shared](uint32_t shard) { return open_shard(s, dir, shared, shard); };
-  parts.open_catalogue = [&dir = **dir]() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
-    auto stream = storage::open_rocksdb_stream({dir.ads_path(), nullptr, now_ms});
+  parts.open_catalogue = [&dir = **dir, &kafka = *kafka, on_kafka]() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
+    auto stream = on_kafka ? storage::open_kafka_stream(kafka) : storage::open_rocksdb_stream({dir.ads_path(), nullptr, now_ms});
     if (!stream.ok()) return stream.why;
     return std::make_unique<storage::ads_catalogue>(std::move(*stream), storage::random_token, now_ms);
   };
@@ -222,6 +367,11 @@ int run(const settings& s, const sigset_t& signals) {
   parts.key = *key;
   parts.wanted = control_of(s, *key);
   parts.now_ms = now_ms;
+  if (on_kafka && s.inbox.enabled) {
+    parts.open_inbox = [&kafka = *kafka] { return storage::open_kafka_inbox(kafka); };
+    parts.parse_event = inbox_parser(s);
+  }
+  parts.every_second = [shown = std::make_shared<log_metrics>(*log, metrics)] { shown->publish(); };
   parts.fatal = [](const std::string& why) {
     config::log(log_level::error, "adtrackd", "fatal", why);
     _exit(exit_failed); // what was acknowledged is in the log; the shards go on from their last commit

@@ -81,6 +81,11 @@ analytics_answer merge(std::vector<shard_part> parts, const analytics_query& que
   out.complete = windows_agree(parts);
   take_rows(parts, query, out);
   for (auto& part : parts) {
+    const auto fault = part.answer ? part.answer->fault : part.known_fault;
+    if (fault != log_fault::none) {
+      out.complete = false;
+      out.log_faults.push_back({part.shard, fault});
+    }
     if (!part.answer) {
       out.complete = false;
       out.lag_ms = -1;
@@ -155,6 +160,7 @@ void analytics_state::ask(const gather_ptr& g) {
 
 void analytics_state::missed(const gather_ptr& g, size_t part, const caf::error& why) {
   const auto shard = g->parts[part].shard;
+  g->parts[part].known_fault = context_->status->fault(shard);
   if (why == caf::sec::request_timeout) {
     for (const auto& p : g->query.min_positions) {
       if (p.shard != shard || context_->status->applied(shard) > p.offset) continue;
@@ -179,6 +185,10 @@ void analytics_state::finish(const gather_ptr& g) {
   seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - g->started).count());
   if (g->late) return g->reply->fail(failure::position_not_reached, g->late_detail);
   auto answer = merge(std::move(g->parts), g->query, context_->parts.now_ms(), context_->options.real_time_lag_ms);
+  // Records that nobody read before they were gone leave no other trace.
+  answer.log_changed = !context_->log().health().ok();
+  if (answer.log_changed) answer.complete = answer.real_time = false;
+  if (context_->log().waiting() > 0) answer.real_time = false; // acknowledged, but nobody can have counted them yet
   g->reply->complete(std::make_shared<const analytics_answer>(std::move(answer)));
 }
 

@@ -20,6 +20,8 @@ struct shard_part {
   std::vector<uint64_t> ad_ids;       // of this shard; empty: all
   bool rows = true;                   // false: asked only because of a min_position
   std::optional<shard_answer> answer; // of the newest round
+
+  log_fault known_fault = log_fault::none; // of a shard that did not answer
 };
 
 // The shards that `query` concerns, by number: those that hold its ads (all, when it names none) and those of its min_positions.
@@ -30,7 +32,8 @@ time_window union_of_windows(const std::vector<shard_part>& parts, const time_wi
 bool windows_agree(const std::vector<shard_part>& parts);
 
 // Merges the parts: rows by ad_id, the page that was asked for, totals and what the answer says of itself. `shards.total` counts the
-// shards that the question concerns, not those of the log: a query for one ad is complete when that ad's shard has answered.
+// shards that the question concerns, not those of the log: a query for one ad is complete when that ad's shard has answered. Nothing
+// is complete over a log with a fault: what the shard answers is as of before it.
 analytics_answer merge(std::vector<shard_part> parts, const analytics_query& query, int64_t now_ms, int64_t real_time_lag_ms);
 
 class analytics_state {

@@ -12,6 +12,7 @@ std::string missing_part(const node_parts& parts) {
   if (!parts.open_engine) return "the node needs a way to open its shards";
   if (!parts.open_catalogue) return "the node needs a way to open its catalogue";
   if (parts.metrics == nullptr) return "the node needs the metrics registry";
+  if (parts.open_inbox && !parts.parse_event) return "the node needs a way to check the records of its inbox";
   if (!parts.now_ms) return "the node needs a wall clock";
   return {};
 }
@@ -20,6 +21,7 @@ std::string bad_option(const node_options& o) {
   if (o.threads == 0 || o.query_workers == 0) return "the node needs at least one thread of each kind";
   if (o.log_batch_records == 0 || o.reader_batch_records == 0 || o.reader_credit_batches == 0)
     return "batch and credit sizes of the node start at 1";
+  if (o.inbox_batch_records == 0 || o.inbox_poll_ms == 0) return "the batches and pauses of the inbox start at 1";
   if (o.commit_ms == 0 || o.sync_ms == 0 || o.retry_ms == 0 || o.reader_poll_ms == 0 || o.query_timeout_ms == 0)
     return "intervals of the node start at 1 ms";
   return {};

@@ -76,6 +76,10 @@ void front_door::delete_ad(ticket t, uint64_t id, std::string if_match) {
   if (auto reply = admit(t)) ports_.delete_ad(id, std::move(if_match), std::move(reply));
 }
 
+void front_door::quarantine(ticket t, quarantine_query q) {
+  if (auto reply = admit(t)) ports_.quarantine(q, std::move(reply));
+}
+
 readiness front_door::ready() {
   auto out = context_->status->report();
   if (out.ready && clock_.jumped()) out.reason = jumped_text;

@@ -12,6 +12,7 @@ namespace adtrack::actors {
 struct front_door_ports {
   std::function<void(ingest_ptr)> ingest;
   std::function<void(analytics_query, reply_ptr)> query;
+  std::function<void(const quarantine_query&, reply_ptr)> quarantine;
   std::function<void(uint32_t page, uint32_t limit, reply_ptr)> list_ads;
   std::function<void(uint64_t id, reply_ptr)> get_ad;
   std::function<void(ad_fields, reply_ptr)> create_ad;
@@ -47,6 +48,7 @@ public:
   void create_ad(ticket t, ad_fields fields) override;
   void update_ad(ticket t, uint64_t id, ad_fields fields, std::string if_match) override;
   void delete_ad(ticket t, uint64_t id, std::string if_match) override;
+  void quarantine(ticket t, quarantine_query q) override;
   readiness ready() override;
   size_t in_flight() const noexcept override;
 

@@ -12,6 +12,7 @@
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
 #include "model/event.hpp"
+#include "model/quarantined.hpp"
 
 namespace adtrack::actors {
 
@@ -57,7 +58,7 @@ struct ad_written { // created, updated or deleted
   ad value;
 };
 
-using outcome = std::variant<failed, ingested, analytics_result, ads_page, ad, ad_written>;
+using outcome = std::variant<failed, ingested, analytics_result, ads_page, ad, ad_written, quarantine_page>;
 
 struct completion {
   ticket to;
@@ -99,6 +100,8 @@ public:
   virtual void create_ad(ticket t, ad_fields fields) = 0;                                    // -> ad_written or failed
   virtual void update_ad(ticket t, uint64_t id, ad_fields fields, std::string if_match) = 0; // "" = unconditional
   virtual void delete_ad(ticket t, uint64_t id, std::string if_match) = 0;
+
+  virtual void quarantine(ticket t, quarantine_query q) = 0; // -> quarantine_page or failed
 
   virtual readiness ready() = 0; // never blocks
   virtual size_t in_flight() const noexcept = 0;

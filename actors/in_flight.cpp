@@ -2,6 +2,8 @@
 
 #include <prometheus/gauge.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace adtrack::actors {
@@ -33,10 +35,19 @@ void in_flight::bind(completion_sink* sink) {
   sink_ = sink;
 }
 
+void in_flight::bind_inner(completion_sink* sink) {
+  std::unique_lock lock(sink_mutex_);
+  inner_ = sink;
+}
+
 void in_flight::deliver(std::vector<completion> completions) {
-  if (completions.empty()) return;
+  const auto outer = [](const completion& one) { return one.to.loop != inner_loop; };
+  const auto split = std::stable_partition(completions.begin(), completions.end(), outer);
+  std::vector<completion> inner(std::make_move_iterator(split), std::make_move_iterator(completions.end()));
+  completions.erase(split, completions.end());
   std::shared_lock lock(sink_mutex_);
-  if (sink_ != nullptr) sink_->complete(std::move(completions));
+  if (sink_ != nullptr && !completions.empty()) sink_->complete(std::move(completions));
+  if (inner_ != nullptr && !inner.empty()) inner_->complete(std::move(inner));
 }
 
 ingest_ptr in_flight::admit(std::vector<ingest_item>& items) {

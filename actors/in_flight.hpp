@@ -27,6 +27,9 @@ using ingest_ptr = std::shared_ptr<ingest_batch>;
 using reply_ptr = std::shared_ptr<deferred_reply>;
 using steady_clock = std::chrono::steady_clock;
 
+// The loop of tickets that are the node's own, as of the inbox: http never sees their completions.
+inline constexpr uint32_t inner_loop = UINT32_MAX;
+
 struct in_flight_limits {
   uint64_t events = 100'000;
   uint64_t bytes = 64u << 20;
@@ -41,6 +44,7 @@ public:
   // nullptr detaches: when bind returns, no completion is being delivered to the earlier sink any more. The sink may call the
   // gateway from complete(), except bind().
   void bind(completion_sink* sink);
+  void bind_inner(completion_sink* sink); // likewise, of the tickets of inner_loop
   void deliver(std::vector<completion> completions);
 
   // Reserves room for the items; null when the bounds do not allow it. The room is given back when the batch dies.
@@ -67,6 +71,7 @@ private:
   prometheus::Gauge* const gauge_;
   std::shared_mutex sink_mutex_;
   completion_sink* sink_ = nullptr;
+  completion_sink* inner_ = nullptr;
   std::atomic<uint64_t> events_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> asks_{0};

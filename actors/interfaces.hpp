@@ -23,8 +23,8 @@ using log_writer_actor = caf::typed_actor<
 
 // Reads all local partitions and hands batches to the shards. Detached: a read may block.
 using log_reader_actor = caf::typed_actor<
-    // Sent by a shard: start over at this offset, in this epoch. Batches and credit of earlier epochs are void.
-    caf::reacts_to<seek_atom, uint32_t, uint64_t, int64_t>,
+    // Sent by a shard: start over at this offset, in this epoch, behind this record. Batches and credit of earlier epochs are void.
+    caf::reacts_to<seek_atom, uint32_t, uint64_t, int64_t, record_mark>,
     // Sent by a shard: one batch of this epoch is applied.
     caf::reacts_to<credit_atom, uint32_t, uint64_t>,
     // There may be something new to read; coalesced by log_wake.
@@ -40,6 +40,9 @@ using shard_actor = caf::typed_actor<
     caf::reacts_to<open_atom>,
     // A run of records in an epoch; returns credit to the reader.
     caf::reacts_to<apply_atom, uint64_t, record_batch>,
+    // From the reader, in an epoch: whether the log still holds the last record that was taken from it. Sent once after a seek, and
+    // whenever it has changed; while it is a fault no batches come.
+    caf::reacts_to<found_atom, uint64_t, log_finding>,
     // From itself: commit what is dirty; make commits survive a power loss.
     caf::reacts_to<commit_atom>, caf::reacts_to<sync_atom>,
     // From itself: try again to append the control record.
@@ -51,13 +54,24 @@ using shard_actor = caf::typed_actor<
     // Commit, sync, quit.
     caf::reacts_to<stop_atom>>;
 
-// Answers wide questions from a frozen state, so that applying never waits. Detached.
+// Answers wide questions from a frozen state, so that applying never waits, and lists the quarantine. Detached.
 using query_worker_actor = caf::typed_actor<
     // The view's answer; an error when its store cannot be read.
-    caf::replies_to<query_atom, view_ptr, analytics_query>::with<shard_answer>>;
+    caf::replies_to<query_atom, view_ptr, analytics_query>::with<shard_answer>,
+    // -> quarantine_page or failed.
+    caf::reacts_to<list_atom, quarantine_query, reply_ptr>>;
 
 // Asks the shards that a question concerns, gathers, merges, completes.
 using analytics_actor = caf::typed_actor<caf::reacts_to<query_atom, analytics_query, reply_ptr>>;
+
+// Takes what other producers wrote to the inbox into the log. Detached: reading, committing and fsyncs block.
+using inbox_actor = caf::typed_actor<
+    // From itself, re-armed, with the number of the turn: what there is to do now.
+    caf::reacts_to<tick_atom, uint64_t>,
+    // From who completes events: every event of this attempt has its outcome.
+    caf::reacts_to<done_atom, uint32_t>,
+    // Wait for what is on its way to the log, quit.
+    caf::reacts_to<stop_atom>>;
 
 // Owns the ads catalogue. Detached: writes block until they are durable.
 using catalogue_actor = caf::typed_actor<

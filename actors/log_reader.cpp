@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/log_check.hpp"
 #include "config/telemetry.hpp"
 
 namespace adtrack::actors {
 
 namespace {
+
+// A fault is looked at again after so many times retry_ms, and a log that cannot say is shown after as long.
+constexpr int recheck_retries = 10;
 
 std::string name_of(uint32_t partition) { return "reader of shard " + std::to_string(partition); }
 
@@ -39,7 +43,7 @@ void log_reader_state::init(pointer self, context_ptr context, std::shared_ptr<l
 
 caf::actor_clock::time_point log_reader_state::now() const { return self_->clock().now(); }
 
-void log_reader_state::seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset) {
+void log_reader_state::seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset, const record_mark& last) {
   if (partition >= partitions_.size()) return;
   auto& p = partitions_[partition];
   p.shard = std::move(shard);
@@ -48,6 +52,8 @@ void log_reader_state::seek(shard_actor shard, uint32_t partition, uint64_t epoc
   p.credit = context_->options.reader_credit_batches;
   p.starved = false;
   p.retry_at = {};
+  p.last = last;
+  p.verified = p.checking = p.told = false;
   woken();
 }
 
@@ -94,6 +100,8 @@ bool log_reader_state::read_one(uint32_t partition) {
   auto& p = partitions_[partition];
   if (p.epoch == 0 || now() < p.retry_at) return false;
   auto& log = context_->log();
+  if (p.verified && log.generation(partition) != p.generation) p.verified = false;
+  if (!p.verified && !verify(partition)) return false;
   if (log.end(partition).offset == p.next) return false; // past the end is for read() to refuse
   if (p.credit == 0) {
     p.starved = true;
@@ -101,14 +109,64 @@ bool log_reader_state::read_one(uint32_t partition) {
   }
   const auto& options = context_->options;
   auto records = log.read(partition, p.next, options.reader_batch_records, options.reader_batch_bytes);
-  if (!records.ok()) return reading_failed(partition, records.why);
+  // What was read may follow something else than what was taken before: it is read again once that is known.
+  if (log.generation(partition) != p.generation) return true;
+  if (!records.ok()) {
+    p.verified = records.why.code != storage::errc::out_of_range; // the bounds have changed: what is below too?
+    if (!p.verified && p.next < log.begin(partition)) return true;
+    return reading_failed(partition, records.why);
+  }
   if (std::exchange(p.troubled, false)) context_->status->set_trouble(name_of(partition), "");
   if (records->empty()) return false;
   auto batch = decoder_.decode(partition, static_cast<uint32_t>(partitions_.size()), p.next, *records);
   p.next = batch.next_offset;
+  p.last = batch.last;
   --p.credit;
   self_->send(p.shard, apply_atom_v, p.epoch, std::move(batch));
   return log.end(partition).offset > p.next;
+}
+
+bool log_reader_state::verify(uint32_t partition) {
+  auto& p = partitions_[partition];
+  auto& log = context_->log();
+  const auto patience = std::chrono::milliseconds(context_->options.retry_ms) * recheck_retries;
+  if (!std::exchange(p.checking, true)) {
+    p.checking_since_ms = context_->parts.steady_ms();
+    p.overdue_at = now() + patience;
+  }
+  const auto generation = log.generation(partition);
+  auto found = check_log(log, partition, p.last, p.next, p.checking_since_ms);
+  if (log.generation(partition) != generation) return false; // it changed once more: at the next look
+  switch (found.what) {
+  case log_check::verdict::failed:
+    // A log that goes on denying what should be there is taken at its word.
+    if (found.why.code != storage::errc::out_of_range || now() < p.overdue_at) return reading_failed(partition, found.why);
+    found = {log_check::verdict::faulty, log_fault::fork, found.why.message, {}};
+    [[fallthrough]];
+  case log_check::verdict::faulty:
+    p.checking = false;
+    p.retry_at = now() + patience;
+    tell(partition, found.fault, std::move(found.detail));
+    return false;
+  case log_check::verdict::pending:
+    if (now() < p.overdue_at) return false;
+    p.overdue_at = now() + patience;
+    return reading_failed(partition, {storage::errc::io, "the log does not say whether it still holds the last applied record"});
+  case log_check::verdict::same: break;
+  }
+  p.checking = false;
+  p.verified = true;
+  p.generation = generation;
+  tell(partition, log_fault::none, {});
+  return true;
+}
+
+void log_reader_state::tell(uint32_t partition, log_fault fault, std::string detail) {
+  auto& p = partitions_[partition];
+  if (std::exchange(p.troubled, false)) context_->status->set_trouble(name_of(partition), "");
+  if (std::exchange(p.told, true) && p.fault == fault) return;
+  p.fault = fault;
+  self_->send(p.shard, found_atom_v, p.epoch, log_finding{fault, std::move(detail)});
 }
 
 bool log_reader_state::reading_failed(uint32_t partition, const storage::status& why) {
@@ -123,8 +181,8 @@ bool log_reader_state::reading_failed(uint32_t partition, const storage::status&
 log_reader_actor::behavior_type log_reader(log_reader_state::pointer self, context_ptr context, std::shared_ptr<log_wake> wake) {
   self->state.init(self, std::move(context), std::move(wake));
   return {
-      [self](seek_atom, uint32_t partition, uint64_t epoch, int64_t offset) {
-        self->state.seek(caf::actor_cast<shard_actor>(self->current_sender()), partition, epoch, offset);
+      [self](seek_atom, uint32_t partition, uint64_t epoch, int64_t offset, const record_mark& last) {
+        self->state.seek(caf::actor_cast<shard_actor>(self->current_sender()), partition, epoch, offset, last);
       },
       [self](credit_atom, uint32_t partition, uint64_t epoch) { self->state.credit(partition, epoch); },
       [self](poll_atom) { self->state.woken(); },

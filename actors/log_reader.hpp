@@ -1,6 +1,7 @@
 // The one reader of the event log for all shards of this node: reads what has credit, decodes it, hands it to the shard. Fair
 // between partitions: one batch each in turn. Detached: a read may block. Never skips a record: a partition that cannot be read
-// waits, and says so.
+// waits, and says so. Before it reads behind a record after a seek, and whenever the log's generation has grown, it reads that
+// record again: a log that forked or lost records is told to the shard, and read no further before it is found the same.
 #pragma once
 
 #include <mutex>
@@ -33,7 +34,7 @@ public:
   using pointer = log_reader_actor::stateful_pointer<log_reader_state>;
 
   void init(pointer self, context_ptr context, std::shared_ptr<log_wake> wake);
-  void seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset);
+  void seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset, const record_mark& last);
   void credit(uint32_t partition, uint64_t epoch);
   void woken(); // now, or when the linger time is over
   void look();  // at every partition, once
@@ -47,10 +48,22 @@ private:
     uint32_t credit = 0;
     bool starved = false;  // there was more to read than credit
     bool troubled = false; // the last read failed
+    record_mark last;      // below `next`; none: nothing was taken yet
+    // What is below `next` was found the same as it was taken, in this generation of the log.
+    bool verified = false;
+    uint64_t generation = 0;
+    bool checking = false; // since the two below
+    int64_t checking_since_ms = 0;
+    caf::actor_clock::time_point overdue_at{};
+    bool told = false; // the shard knows `fault`
+    log_fault fault = log_fault::none;
     caf::actor_clock::time_point retry_at{};
   };
   // True when there is probably more to read and credit to read it with.
   bool read_one(uint32_t partition);
+  // True when reading may go on behind the last record.
+  bool verify(uint32_t partition);
+  void tell(uint32_t partition, log_fault fault, std::string detail);
   bool reading_failed(uint32_t partition, const storage::status& why);
   caf::actor_clock::time_point now() const;
 

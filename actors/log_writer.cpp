@@ -45,7 +45,8 @@ bool append_group::finish(const std::vector<storage::append_outcome>& outcomes,
       all_durable = all_durable && on_disk(said.fate);
       if (job->batch && on_disk(said.fate)) ++accepted_now[static_cast<size_t>(job->batch->items[i].what.type)];
       if (ours) completions.push_back({job->batch->items[i].from, outcome_of(said, job->records[i].partition)});
-      if (id != 0) control_done(id, on_disk(said.fate) ? said.offset : not_durable_offset);
+      // A control record in the spool is not in force before what is appended after it: it is not there until the log has it.
+      if (id != 0) control_done(id, said.fate == storage::append_fate::durable ? said.offset : not_durable_offset);
     }
   }
   for (size_t type = 0; type < accepted_now.size(); ++type)

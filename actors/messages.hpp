@@ -12,6 +12,7 @@
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
 #include "model/control.hpp"
+#include "model/quarantined.hpp"
 #include "model/record_batch.hpp"
 #include "storage/event_log.hpp"
 #include "storage/shard_engine.hpp"
@@ -37,12 +38,17 @@ typename I::result_type inspect(I& f, control& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, skipped_record& x) {
-  return f(caf::meta::type_name("skipped_record"), x.offset, x.reason);
+  return f(caf::meta::type_name("skipped_record"), x.offset, x.reason, x.log_time_ms, x.size, x.value);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, record_mark& x) {
+  return f(caf::meta::type_name("record_mark"), x.offset, x.hash);
 }
 
 template <class I>
 typename I::result_type inspect(I& f, record_batch& x) {
-  return f(caf::meta::type_name("record_batch"), x.shard, x.first_offset, x.next_offset, x.last_hash, x.records, x.controls,
+  return f(caf::meta::type_name("record_batch"), x.shard, x.first_offset, x.next_offset, x.last, x.records, x.controls,
            x.skipped);
 }
 
@@ -74,8 +80,13 @@ typename I::result_type inspect(I& f, analytics_row& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, shard_answer& x) {
-  return f(caf::meta::type_name("shard_answer"), x.shard, x.applied, x.lag_ms, x.took_us, x.node, x.window, x.finest, x.total,
-           x.rows);
+  return f(caf::meta::type_name("shard_answer"), x.shard, x.applied, x.lag_ms, x.took_us, x.fault, x.node, x.window, x.finest,
+           x.total, x.rows);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, quarantine_query& x) {
+  return f(caf::meta::type_name("quarantine_query"), x.source, x.from, x.max);
 }
 
 template <class I>
@@ -94,6 +105,17 @@ struct append_job {
 };
 using append_ptr = std::shared_ptr<append_job>;
 using view_ptr = std::shared_ptr<const storage::shard_view>;
+
+// What the reader found when it read a shard's last applied record again.
+struct log_finding {
+  log_fault fault = log_fault::none; // none: the same
+  std::string detail;                // for people, of a fault
+};
+
+template <class I>
+typename I::result_type inspect(I& f, log_finding& x) {
+  return f(caf::meta::type_name("log_finding"), x.fault, x.detail);
+}
 
 // Why an actor could not answer another.
 enum class trouble : uint8_t {
@@ -115,10 +137,13 @@ inline caf::error make_error(trouble why, const std::string& detail) {
 
 CAF_BEGIN_TYPE_ID_BLOCK(adtrack, caf::first_custom_type_id)
 CAF_ADD_TYPE_ID(adtrack, (adtrack::record_batch))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::record_mark))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::control))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::analytics_query))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::shard_answer))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::quarantine_query))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::ad_fields))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::actors::log_finding))
 CAF_ADD_ATOM(adtrack, adtrack::actors, append_atom, "append")
 CAF_ADD_ATOM(adtrack, adtrack::actors, flush_atom, "flush")
 CAF_ADD_ATOM(adtrack, adtrack::actors, failed_atom, "failed")
@@ -130,6 +155,7 @@ CAF_ADD_ATOM(adtrack, adtrack::actors, tick_atom, "tick")
 CAF_ADD_ATOM(adtrack, adtrack::actors, seek_atom, "seek")
 CAF_ADD_ATOM(adtrack, adtrack::actors, credit_atom, "credit")
 CAF_ADD_ATOM(adtrack, adtrack::actors, apply_atom, "apply")
+CAF_ADD_ATOM(adtrack, adtrack::actors, found_atom, "found")
 CAF_ADD_ATOM(adtrack, adtrack::actors, commit_atom, "commit")
 CAF_ADD_ATOM(adtrack, adtrack::actors, sync_atom, "sync")
 CAF_ADD_ATOM(adtrack, adtrack::actors, expire_atom, "expire")

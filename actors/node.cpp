@@ -7,6 +7,7 @@
 #include "actors/context.hpp"
 #include "actors/enrich.hpp"
 #include "actors/front_door.hpp"
+#include "actors/inbox.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
@@ -70,6 +71,7 @@ struct node::impl {
   std::vector<shard_actor> shards;
   analytics_actor analyst;
   catalogue_actor librarian;
+  inbox_actor intake; // null: there is no inbox
   supervisor_actor watch;
   std::unique_ptr<front_door> door;
   bool stopped = false;
@@ -80,7 +82,8 @@ void node::impl::spawn() {
   auto& log = context->log();
   writer = system->spawn<caf::detached>(log_writer, context);
   reader = system->spawn<caf::detached>(log_reader, context, wake);
-  for (size_t i = 0; i < context->options.query_workers; ++i) workers.push_back(system->spawn<caf::detached>(query_worker));
+  for (size_t i = 0; i < context->options.query_workers; ++i)
+    workers.push_back(system->spawn<caf::detached>(query_worker, context));
   const shard_peers peers{reader, writer, workers};
   for (uint32_t i = 0; i < log.partitions(); ++i)
     shards.push_back(log.partitions() <= max_detached_shards ? system->spawn<caf::detached>(shard, context, i, peers)
@@ -95,6 +98,11 @@ void node::impl::spawn() {
   keep(librarian);
   for (const auto& one : workers) keep(one);
   for (const auto& one : shards) keep(one);
+  if (context->parts.open_inbox) {
+    intake = system->spawn<caf::detached>(
+        inbox, context, [this](ingest_ptr batch) { caf::anon_send(writer, append_atom_v, enrich.to_records(std::move(batch))); });
+    keep(intake);
+  }
   watch = system->spawn<caf::detached>(supervisor, context, std::move(watched));
   wake->attach(reader);
   log.on_appended([w = wake] { w->ring(); });
@@ -108,6 +116,9 @@ front_door_ports node::impl::ports() {
   out.ingest = [this](ingest_ptr batch) { caf::anon_send(writer, append_atom_v, enrich.to_records(std::move(batch))); };
   out.query = [this](analytics_query q, reply_ptr reply) {
     caf::anon_send(analyst, query_atom_v, std::move(q), std::move(reply));
+  };
+  out.quarantine = [this](const quarantine_query& q, reply_ptr reply) {
+    caf::anon_send(workers.front(), list_atom_v, q, std::move(reply));
   };
   out.list_ads = [this](uint32_t page, uint32_t limit, reply_ptr reply) {
     caf::anon_send(librarian, list_atom_v, page, limit, std::move(reply));
@@ -149,7 +160,9 @@ bool node::impl::end(const handles& actors, bool gently, steady_clock::time_poin
 // From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied. No handle may be left when
 // this returns: a detached thread ends only when its actor has no owner.
 bool node::impl::end_all(steady_clock::time_point deadline) {
-  return end({plain(analyst), plain(librarian)}, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
+  handles first = {plain(analyst), plain(librarian)};
+  if (intake) first.push_back(plain(intake));
+  return end(first, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
          end(plain_all(shards), true, deadline) && end(plain_all(workers), false, deadline) &&
          end({plain(watch)}, false, deadline);
 }
@@ -158,9 +171,11 @@ bool node::impl::stop(steady_clock::time_point deadline) {
   if (stopped) return system == nullptr;
   stopped = true;
   door->close();
-  // Half of the time is for what is in flight, the rest for committing and ending.
+  context->status->set_stopping(); // from here on actors end because they are told to
+  // A quarter of the time is for a batch of the inbox.
+  if (intake) static_cast<void>(end({plain(intake)}, true, steady_clock::now() + (deadline - steady_clock::now()) / 4));
+  // Half of what is left is for what is in flight, the rest for committing and ending.
   const bool idle = context->flights->wait_idle(steady_clock::now() + (deadline - steady_clock::now()) / 2);
-  context->status->set_stopping();
   if (!idle) context->flights->abandon(failure::stopping, "the node is stopping and the log did not answer in time");
   context->log().on_appended([] {});
   wake->close();
@@ -177,6 +192,7 @@ bool node::impl::stop(steady_clock::time_point deadline) {
   shards.clear();
   analyst = nullptr;
   librarian = nullptr;
+  intake = nullptr;
   watch = nullptr;
   system.reset();
   return true;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "actors/gateway.hpp"
 #include "model/control.hpp"
@@ -19,7 +20,9 @@ class metrics;
 }
 namespace adtrack::storage {
 class ads_catalogue;
-}
+class inbox;
+class quarantine;
+} // namespace adtrack::storage
 
 namespace adtrack::actors {
 
@@ -49,8 +52,19 @@ struct node_options {
   size_t query_workers = 1;            // threads that answer queries over many ads
   size_t max_wide_queries = 16;        // queries over many ads in flight, the rest is refused
   size_t max_position_waiters = 1'000; // queries a shard that wait for min_position
-  uint32_t retry_ms = 1'000;           // between two tries to reopen what failed
+  size_t inbox_batch_records = 2'000;  // in flight at once
+  size_t inbox_batch_bytes = 8u << 20;
+  size_t inbox_value_bytes = 64u << 10; // of one event
+  uint32_t inbox_poll_ms = 50;          // between two looks when nothing came
+  uint32_t retry_ms = 1'000;            // between two tries to reopen what failed
   int64_t clock_max_jump_s = 300;
+};
+
+// What is wrong with a text that should be an event.
+enum class event_fault : uint8_t {
+  none,
+  syntax, // it is no JSON object
+  field,  // a field of it
 };
 
 struct node_parts {
@@ -59,13 +73,21 @@ struct node_parts {
   std::function<storage::result<std::unique_ptr<storage::shard_engine>>(uint32_t shard)> open_engine;
   // Makes the catalogue, not loaded yet; called on the catalogue's own thread.
   std::function<storage::result<std::unique_ptr<storage::ads_catalogue>>()> open_catalogue;
-  config::metrics* metrics = nullptr; // outlives the node
+  // Opens the inbox of other producers' events; called on its own thread, again after a failure. Empty: there is none.
+  std::function<storage::result<std::unique_ptr<storage::inbox>>()> open_inbox;
+  // Checks a record of the inbox as http checks an event whose `type` is a field, taking `time_ms`, the record's time, for the
+  // server's: the same record gives the same event whenever it is read. Needed with open_inbox; one thread calls it.
+  std::function<event_fault(std::string_view json, int64_t time_ms, submission& out)> parse_event;
+  std::shared_ptr<storage::quarantine> quarantine; // of records that could not be read; null: none is kept
+  config::metrics* metrics = nullptr;              // outlives the node
   visitor_key key;
   control wanted;
   std::function<int64_t()> now_ms;    // wall clock, unix ms; thread-safe
   std::function<int64_t()> steady_ms; // monotonic; empty: the system's
   // Why a submission is not valid traffic; stamped with wanted.rules. Empty: everything is valid. Thread-safe.
   std::function<invalid_reason(const submission&)> invalid_of;
+  // Called every second on a thread of the node's own, for what only the caller can publish. May be empty; must not block.
+  std::function<void()> every_second;
   // Called once, from any thread, when an actor died: the process must exit rather than limp.
   std::function<void(const std::string& why)> fatal;
 };

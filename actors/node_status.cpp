@@ -11,12 +11,19 @@ std::string with_reason(std::string text, const std::string& reason) { return re
 } // namespace
 
 node_status::node_status(uint32_t shards)
-    : shards_(shards), state_(std::make_unique<shard_state[]>(shards)), without_control_(shards), reasons_(shards) {}
+    : shards_(shards), state_(std::make_unique<shard_state[]>(shards)), without_control_(shards), reasons_(shards),
+      faults_(shards) {}
 
 void node_status::set_phase(uint32_t shard, shard_phase phase, const std::string& reason) {
   std::lock_guard lock(mutex_);
   state_[shard].phase = phase;
   reasons_[shard] = reason;
+}
+
+void node_status::set_fault(uint32_t shard, log_fault fault, const std::string& sentence) {
+  std::lock_guard lock(mutex_);
+  state_[shard].fault = fault;
+  faults_[shard] = sentence;
 }
 
 void node_status::control_logged(uint32_t shard) noexcept {
@@ -37,7 +44,7 @@ bool node_status::set_trouble(const std::string& name, const std::string& text) 
 
 std::string node_status::not_ready_reason() const {
   if (stopping_) return "the node is stopping";
-  uint32_t serving = 0;
+  uint32_t serving = 0, faulty = 0;
   for (uint32_t shard = 0; shard < shards_; ++shard) {
     switch (state_[shard].phase.load()) {
     case shard_phase::opening: return with_reason(name_of(shard) + " is being opened", reasons_[shard]);
@@ -47,8 +54,13 @@ std::string node_status::not_ready_reason() const {
     }
   }
   if (serving == 0) return with_reason("no shard serves", reasons_.empty() ? std::string() : reasons_.front());
+  // A shard that the log has left behind neither counts nor catches up until an operator has looked; the others and the log take
+  // what comes meanwhile. When there are no others, this is not a node that serves.
   for (uint32_t shard = 0; shard < shards_; ++shard)
-    if (!state_[shard].caught_up) return name_of(shard) + " has not caught up with the log since the start";
+    if (state_[shard].fault != log_fault::none && ++faulty == shards_) return with_reason(name_of(0), faults_[0]);
+  for (uint32_t shard = 0; shard < shards_; ++shard)
+    if (!state_[shard].caught_up && state_[shard].fault == log_fault::none)
+      return name_of(shard) + " has not caught up with the log since the start";
   if (!catalogue_loaded_) return "the catalogue of ads is not loaded";
   return {};
 }
@@ -61,6 +73,8 @@ readiness node_status::report() const {
   for (uint32_t shard = 0; shard < shards_; ++shard)
     if (state_[shard].phase == shard_phase::reopening)
       out.degraded.push_back(with_reason(name_of(shard) + " is being reopened", reasons_[shard]));
+  for (uint32_t shard = 0; shard < shards_; ++shard)
+    if (state_[shard].fault != log_fault::none) out.degraded.push_back(with_reason(name_of(shard), faults_[shard]));
   for (const auto& [name, text] : troubles_) out.degraded.push_back(with_reason(name, text));
   return out;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "actors/gateway.hpp"
+#include "model/analytics.hpp"
 
 namespace adtrack::actors {
 
@@ -30,6 +31,10 @@ public:
   shard_phase phase(uint32_t shard) const noexcept { return state_[shard].phase; }
   void set_applied(uint32_t shard, int64_t next_offset) noexcept { state_[shard].applied = next_offset; }
   int64_t applied(uint32_t shard) const noexcept { return state_[shard].applied; }
+
+  // What is wrong with the log below the shard, with a sentence that says so; none clears. The shard goes on answering.
+  void set_fault(uint32_t shard, log_fault fault, const std::string& sentence = {});
+  log_fault fault(uint32_t shard) const noexcept { return state_[shard].fault; }
 
   // The partition holds a control record, so that every event after it is judged by known rules.
   void control_logged(uint32_t shard) noexcept;
@@ -52,6 +57,7 @@ public:
 private:
   struct shard_state {
     std::atomic<shard_phase> phase{shard_phase::opening};
+    std::atomic<log_fault> fault{log_fault::none};
     std::atomic<int64_t> applied{0};
     std::atomic<bool> control_logged{false};
     std::atomic<bool> caught_up{false};
@@ -65,6 +71,7 @@ private:
   std::atomic<bool> stopping_{false};
   mutable std::mutex mutex_;
   std::vector<std::string> reasons_; // a shard, of its phase
+  std::vector<std::string> faults_;  // a shard
   std::map<std::string, std::string> troubles_;
 };
 

@@ -1,6 +1,8 @@
-// Answers questions over many ads from a frozen state of a shard, on a thread of its own. Holds no state.
+// Answers questions over many ads from a frozen state of a shard, and those for the quarantine, on a thread of its own. Holds no
+// state.
 #pragma once
 
+#include "actors/context.hpp"
 #include "actors/interfaces.hpp"
 
 namespace adtrack::actors {
@@ -9,6 +11,7 @@ struct query_worker_state {
   static constexpr const char* name = "query_worker";
 };
 
-query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state> self);
+query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state> self,
+                                               context_ptr context);
 
 } // namespace adtrack::actors

@@ -1,12 +1,15 @@
 #include "actors/shard.hpp"
 
 #include <prometheus/counter.h>
+#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "actors/log_check.hpp"
 #include "config/telemetry.hpp"
+#include "storage/quarantine.hpp"
 
 namespace adtrack::actors {
 
@@ -16,6 +19,8 @@ std::chrono::milliseconds ms(uint32_t value) { return std::chrono::milliseconds(
 
 // Metrics of fates are a shard's, over all types: the engine counts them so.
 constexpr std::string_view any_type = "all";
+
+constexpr const char* quarantine_name = "quarantine";
 
 void add(config::metrics& metrics, std::string_view fate, uint64_t now, uint64_t before) {
   if (now > before) metrics.events(any_type, fate).Increment(static_cast<double>(now - before));
@@ -29,6 +34,7 @@ void shard_state::init(pointer self, context_ptr context, uint32_t shard, shard_
   shard_ = shard;
   peers_ = std::move(peers);
   apply_seconds_ = &context_->metrics().shard_apply();
+  for (const auto kind : {log_fault::fork, log_fault::gap}) context_->metrics().log_faults(shard_, to_string(kind)).Set(0);
   const auto end = context_->log().end(shard_).offset;
   // The first record of every partition is a control record: see check_control.
   if (end > 0) context_->status->control_logged(shard_);
@@ -49,15 +55,52 @@ void shard_state::open() {
   counted_ = engine_->fates();
   ++epoch_;
   if (end_at_start_ < 0) end_at_start_ = context_->log().end(shard_).offset;
-  if (engine_->has_control()) context_->status->control_logged(shard_);
+  // Unless the log is certainly empty: then it is another one than the shard was made from.
+  const auto end = context_->log().end(shard_);
+  if (engine_->has_control() && (end.offset > 0 || end.confirmed_ms < 0)) context_->status->control_logged(shard_);
   context_->status->set_trouble("store of shard " + std::to_string(shard_), "");
   context_->status->set_applied(shard_, engine_->next_offset());
   context_->status->set_phase(shard_, shard_phase::serving);
   config::log(config::log_level::info, "shard", "opened", "the shard's store is open",
-              {{"shard", shard_}, {"offset", engine_->next_offset()}, {"log_end", context_->log().end(shard_).offset}});
-  self_->send(peers_.reader, seek_atom_v, shard_, epoch_, engine_->next_offset());
-  check_control();
+              {{"shard", shard_}, {"offset", engine_->next_offset()}, {"log_end", end.offset}});
+  start_reading();
   serve_waiters();
+}
+
+void shard_state::start_reading() {
+  verified_ = false;
+  self_->send(peers_.reader, seek_atom_v, shard_, epoch_, engine_->next_offset(), engine_->last_record());
+}
+
+void shard_state::found(uint64_t epoch, const log_finding& finding) {
+  if (!engine_ || epoch != epoch_) return;
+  verified_ = finding.fault == log_fault::none;
+  if (!verified_) return faulty(finding);
+  if (fault_ != log_fault::none) sound_again();
+  check_control();
+}
+
+void shard_state::faulty(const log_finding& finding) {
+  const auto sentence = describe(finding.fault, finding.detail);
+  auto& metrics = context_->metrics();
+  if (fault_ != log_fault::none) metrics.log_faults(shard_, to_string(fault_)).Set(0);
+  metrics.log_faults(shard_, to_string(finding.fault)).Set(1);
+  context_->status->set_fault(shard_, finding.fault, sentence);
+  // Also after the engine was opened again, but not again and again: the reader tells of each change once.
+  if (fault_ != finding.fault)
+    config::log(config::log_level::error, "shard", "log_fault", sentence,
+                {{"shard", shard_}, {"kind", to_string(finding.fault)}, {"offset", engine_->next_offset()}});
+  fault_ = finding.fault;
+}
+
+void shard_state::sound_again() {
+  context_->metrics().log_faults(shard_, to_string(fault_)).Set(0);
+  context_->status->set_fault(shard_, log_fault::none);
+  config::log(config::log_level::warning, "shard", "log_sound_again", "the log holds the last applied record again",
+              {{"shard", shard_}, {"kind", to_string(fault_)}, {"offset", engine_->next_offset()}});
+  fault_ = log_fault::none;
+  arm_commit();
+  arm_sync();
 }
 
 void shard_state::engine_failed(const storage::status& why, std::string_view doing) {
@@ -74,9 +117,11 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
     // Cannot happen with one reader and epochs; starting over is right whatever the cause.
     config::log(config::log_level::error, "shard", "gap", "a batch does not start where the shard stands; it is read again",
                 {{"shard", shard_}, {"stands_at", engine_->next_offset()}, {"batch_from", batch.first_offset}});
-    self_->send(peers_.reader, seek_atom_v, shard_, ++epoch_, engine_->next_offset());
+    ++epoch_;
+    start_reading();
     return;
   }
+  keep_skipped(batch); // first: once it is applied it is not read again
   const auto started = steady_clock::now();
   auto status = engine_->apply(batch);
   apply_seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - started).count());
@@ -91,7 +136,6 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
   context_->status->set_applied(shard_, engine_->next_offset());
   self_->send(peers_.reader, credit_atom_v, shard_, epoch_);
   count_fates();
-  count_skipped(batch);
   arm_commit();
   arm_sync();
   check_control();
@@ -107,12 +151,34 @@ void shard_state::count_fates() {
   counted_ = now;
 }
 
-void shard_state::count_skipped(const record_batch& batch) {
+void shard_state::keep_skipped(const record_batch& batch) {
+  if (batch.skipped.empty()) return;
+  std::vector<quarantined> entries;
+  entries.reserve(batch.skipped.size());
   for (const auto& skipped : batch.skipped) {
     context_->metrics().quarantined(skipped.reason).Increment();
-    config::log(config::log_level::warning, "shard", "quarantined", "a record of the log could not be read and is passed over",
-                {{"shard", shard_}, {"offset", skipped.offset}, {"reason", skipped.reason}});
+    entries.push_back(
+        {quarantine_source::events, shard_, skipped.offset, skipped.log_time_ms, skipped.reason, skipped.value, skipped.size});
   }
+  const auto& first = batch.skipped.front();
+  config::log(config::log_level::warning, "shard", "quarantined", "records of the log could not be read and are passed over",
+              {{"shard", shard_}, {"records", entries.size()}, {"offset", first.offset}, {"reason", first.reason}});
+  if (!context_->parts.quarantine) return;
+  if (auto status = context_->parts.quarantine->add(entries); !status.ok()) return quarantine_failed(status);
+  if (std::exchange(quarantine_troubled_, false)) context_->status->set_trouble(quarantine_name, "");
+}
+
+void shard_state::sync_quarantine() {
+  if (!context_->parts.quarantine) return;
+  if (auto status = context_->parts.quarantine->sync(); !status.ok()) quarantine_failed(status);
+}
+
+// Counting goes on: what counts does not depend on what is kept for people.
+void shard_state::quarantine_failed(const storage::status& why) {
+  quarantine_troubled_ = true;
+  const auto text = "records that could not be read are not kept: " + why.message;
+  if (context_->status->set_trouble(quarantine_name, text))
+    config::log(config::log_level::error, "shard", "quarantine_failed", text, {{"shard", shard_}});
 }
 
 // Until this shard's next turn: each has its own place in the period, so that they do not all commit, or sync, at one moment and
@@ -124,33 +190,34 @@ std::chrono::nanoseconds shard_state::until_turn(uint32_t period_ms) const {
 }
 
 void shard_state::arm_commit() {
-  if (commit_armed_ || !engine_->dirty()) return;
+  if (commit_armed_ || !may_commit() || !engine_->dirty()) return;
   commit_armed_ = true;
   self_->delayed_send(self_, until_turn(context_->options.commit_ms), commit_atom_v);
 }
 
 void shard_state::commit() {
   commit_armed_ = false;
-  if (!engine_) return;
+  if (!engine_ || !may_commit()) return;
   if (auto status = engine_->commit(); !status.ok()) engine_failed(status, "committing");
 }
 
 void shard_state::arm_sync() {
-  if (sync_armed_ || engine_->synced_offset() == engine_->next_offset()) return;
+  if (sync_armed_ || !may_commit() || engine_->synced_offset() == engine_->next_offset()) return;
   sync_armed_ = true;
   self_->delayed_send(self_, until_turn(context_->options.sync_ms), sync_atom_v);
 }
 
 void shard_state::sync() {
   sync_armed_ = false;
-  if (!engine_) return;
+  if (!engine_ || !may_commit()) return;
+  sync_quarantine();
   if (auto status = engine_->sync(); !status.ok()) engine_failed(status, "syncing");
 }
 
 // Once, after the start: when the shard stands where the log ended and what is in force is not what is wanted, a control record is
 // appended to the partition. On a fresh log it is the partition's first record, as events are refused until it is there.
 void shard_state::check_control() {
-  if (control_done_ || !engine_ || halted_ || engine_->next_offset() < end_at_start_) return;
+  if (control_done_ || !engine_ || halted_ || !verified_ || engine_->next_offset() < end_at_start_) return;
   const bool in_force = engine_->has_control() && engine_->current_control() == context_->parts.wanted;
   // Once ours is applied we are done even if a later record of another node says something else: two nodes must not fight.
   const bool ours_applied = control_acked_ && control_offset_ >= 0 && engine_->next_offset() > control_offset_;
@@ -243,7 +310,10 @@ shard_answer shard_state::head_of_answer() {
   shard_answer head;
   head.shard = shard_;
   head.applied = engine_->next_offset();
-  head.lag_ms = lag_.measure(context_->log(), shard_, head.applied, context_->parts.now_ms(), context_->parts.steady_ms()).ms;
+  head.fault = fault_;
+  // How far a state is behind a log that it may not come from, nobody knows.
+  if (verified_)
+    head.lag_ms = lag_.measure(context_->log(), shard_, head.applied, context_->parts.now_ms(), context_->parts.steady_ms()).ms;
   head.node = context_->options.node_id;
   return head;
 }
@@ -255,6 +325,7 @@ void complete_answer(shard_answer& out, const shard_answer& head, steady_clock::
   out.shard = head.shard;
   out.applied = head.applied;
   out.lag_ms = head.lag_ms;
+  out.fault = head.fault;
   out.node = head.node;
   out.took_us = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - started).count();
 }
@@ -315,7 +386,8 @@ void shard_state::answer_wide(view_ptr view, const analytics_query& q, shard_ans
 }
 
 void shard_state::stop() {
-  if (engine_) {
+  if (engine_ && may_commit()) {
+    sync_quarantine();
     if (auto status = engine_->sync(); !status.ok())
       config::log(config::log_level::error, "shard", "sync_failed",
                   status.message + "; what is missing is applied again from the log at the next start", {{"shard", shard_}});
@@ -329,6 +401,7 @@ shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context,
   return {
       [self](open_atom) { self->state.open(); },
       [self](apply_atom, uint64_t epoch, const record_batch& batch) { self->state.apply(epoch, batch); },
+      [self](found_atom, uint64_t epoch, const log_finding& finding) { self->state.found(epoch, finding); },
       [self](commit_atom) { self->state.commit(); },
       [self](sync_atom) { self->state.sync(); },
       [self](control_atom) { self->state.check_control(); },

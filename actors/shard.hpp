@@ -1,5 +1,7 @@
 // Owns one shard's engine: applies what the reader sends, commits and syncs by the clock, answers queries, and sees to it that the
 // wanted control record is in force. When the engine fails it is dropped and opened again, and the reader starts over at its offset.
+// When the reader says that the log has forked or lacks records, it keeps its state, goes on answering and says so; nothing that
+// may rest on records of another history is committed. What could not be read goes to the node's quarantine.
 // Detached: commits and fsyncs block. Never decides what counts: that is the engine's, from the log alone.
 #pragma once
 
@@ -33,6 +35,7 @@ public:
   void init(pointer self, context_ptr context, uint32_t shard, shard_peers peers);
   void open();
   void apply(uint64_t epoch, const record_batch& batch);
+  void found(uint64_t epoch, const log_finding& finding);
   void commit();
   void sync();
   void check_control();
@@ -49,12 +52,18 @@ private:
     promise reply;
   };
 
+  void start_reading(); // in the current epoch, from where the engine stands
+  void faulty(const log_finding& finding);
+  void sound_again();
+  bool may_commit() const noexcept { return fault_ != log_fault::fork; }
   void engine_failed(const storage::status& why, std::string_view doing);
   std::chrono::nanoseconds until_turn(uint32_t period_ms) const;
   void arm_commit();
   void arm_sync();
   void count_fates();
-  void count_skipped(const record_batch& batch);
+  void keep_skipped(const record_batch& batch);
+  void sync_quarantine();
+  void quarantine_failed(const storage::status& why);
   void serve_waiters();
   int64_t needed_offset(const analytics_query& q) const;
   void answer(const analytics_query& q, promise reply);
@@ -69,7 +78,9 @@ private:
   shard_peers peers_;
   std::shared_ptr<storage::shard_engine> engine_; // null while down; views that a worker holds keep it alive
   uint64_t epoch_ = 0;
-  bool halted_ = false; // for good: it stands before a record that this build does not know
+  bool halted_ = false;   // for good: it stands before a record that this build does not know
+  bool verified_ = false; // in this epoch the reader found the last applied record in the log
+  log_fault fault_ = log_fault::none;
   bool commit_armed_ = false;
   bool sync_armed_ = false;
   storage::fate_counts counted_; // what the metrics have of this engine
@@ -85,6 +96,7 @@ private:
   bool control_acked_ = false;
   int64_t control_offset_ = -1;
   prometheus::Histogram* apply_seconds_ = nullptr;
+  bool quarantine_troubled_ = false;
 };
 
 shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context, uint32_t shard_number, shard_peers peers);

@@ -47,6 +47,13 @@ void supervisor_state::measure() {
     m.troubled = behind;
     context_->status->set_trouble("shard " + std::to_string(shard), behind ? "lags behind the log" : "");
   }
+  const auto health = context_->log().health();
+  if (context_->status->set_trouble("shape of the log", health.message))
+    config::log(config::log_level::error, "supervisor", "log_changed", health.message);
+  const auto waiting = context_->log().waiting();
+  context_->metrics().spool_records().Set(static_cast<double>(waiting));
+  context_->status->set_trouble("spool", waiting == 0 ? "" : std::to_string(waiting) + " records wait in the spool for the log");
+  if (context_->parts.every_second) context_->parts.every_second();
   self_->delayed_send(self_, measure_interval, poll_atom_v);
 }
 

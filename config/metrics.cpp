@@ -83,6 +83,16 @@ struct metrics::impl {
   prometheus::Histogram& log_batch =
       histograms("adtrack_log_batch_records", "Records that shared one durable write to the log.").Add({}, batch_records);
   prometheus::Gauge& spool_records = gauges("adtrack_spool_records", "Records in the spool, not yet in the log.").Add({});
+  prometheus::Gauge& spool_bytes = gauges("adtrack_spool_bytes", "Bytes of the records in the spool.").Add({});
+  prometheus::Gauge& spool_held_records =
+      gauges("adtrack_spool_held_records", "Records that waited too long in the spool and are held for the operator.").Add({});
+  labelled<prometheus::Counter, 1> kafka_messages{
+      counters("adtrack_kafka_messages_total", "Records acknowledged by Kafka (out) and read from it (in)."), {"direction"}};
+  labelled<prometheus::Counter, 1> kafka_errors{
+      counters("adtrack_kafka_errors_total", "Errors that Kafka's client met, by code."), {"code"}};
+  prometheus::Gauge& kafka_brokers_up = gauges("adtrack_kafka_brokers_up", "Brokers with a connection to them.").Add({});
+  prometheus::Gauge& kafka_outstanding =
+      gauges("adtrack_kafka_outstanding_records", "Records handed to Kafka's client that it has not spoken of yet.").Add({});
   labelled<prometheus::Gauge, 1> shard_lag_records{
       gauges("adtrack_shard_lag_records", "Log records that a shard has not applied yet."), {"shard"}};
   labelled<prometheus::Gauge, 1> shard_lag_seconds{
@@ -92,8 +102,18 @@ struct metrics::impl {
       histograms("adtrack_shard_apply_seconds", "Time in which a shard applied one batch, in seconds.").Add({}, work_seconds);
   prometheus::Histogram& query =
       histograms("adtrack_query_seconds", "Time of one analytics query, in seconds.").Add({}, work_seconds);
+  labelled<prometheus::Gauge, 2> log_faults{
+      gauges("adtrack_log_faults", "1 while the log that a shard reads has forked or lacks records below it, by kind; else 0."),
+      {"shard", "kind"}};
   labelled<prometheus::Counter, 1> quarantined{
       counters("adtrack_quarantined_total", "Log records that no rule could read, by reason."), {"reason"}};
+  labelled<prometheus::Counter, 1> inbox_records{
+      counters("adtrack_inbox_records_total",
+               "Records of the inbox by what became of them; lost: removed by its retention before they were read."),
+      {"result"}};
+  prometheus::Gauge& inbox_lag =
+      gauges("adtrack_inbox_lag_records", "Records of this node's share of the inbox that are not taken in yet; -1: not known.")
+          .Add({});
   prometheus::Gauge& in_flight = gauges("adtrack_events_in_flight", "Events accepted and not yet durable.").Add({});
 
   impl() { gauges("adtrack_build_info", "1, with the version that runs.").Add({{"version", ADTRACK_VERSION}}).Set(1); }
@@ -120,13 +140,28 @@ prometheus::Histogram& metrics::log_append() { return impl_->log_append; }
 prometheus::Histogram& metrics::log_batch() { return impl_->log_batch; }
 prometheus::Gauge& metrics::spool_records() { return impl_->spool_records; }
 
+prometheus::Gauge& metrics::spool_bytes() { return impl_->spool_bytes; }
+prometheus::Gauge& metrics::spool_held_records() { return impl_->spool_held_records; }
+
+prometheus::Counter& metrics::kafka_messages(std::string_view direction) { return impl_->kafka_messages.get({direction}); }
+prometheus::Counter& metrics::kafka_errors(std::string_view code) { return impl_->kafka_errors.get({code}); }
+prometheus::Gauge& metrics::kafka_brokers_up() { return impl_->kafka_brokers_up; }
+prometheus::Gauge& metrics::kafka_outstanding() { return impl_->kafka_outstanding; }
+
 prometheus::Gauge& metrics::shard_lag_records(uint32_t shard) { return impl_->shard_lag_records.get({std::to_string(shard)}); }
 prometheus::Gauge& metrics::shard_lag_seconds(uint32_t shard) { return impl_->shard_lag_seconds.get({std::to_string(shard)}); }
 
 prometheus::Histogram& metrics::shard_apply() { return impl_->shard_apply; }
 prometheus::Histogram& metrics::query() { return impl_->query; }
 
+prometheus::Gauge& metrics::log_faults(uint32_t shard, std::string_view kind) {
+  return impl_->log_faults.get({std::to_string(shard), kind});
+}
+
 prometheus::Counter& metrics::quarantined(std::string_view reason) { return impl_->quarantined.get({reason}); }
+
+prometheus::Counter& metrics::inbox_records(std::string_view result) { return impl_->inbox_records.get({result}); }
+prometheus::Gauge& metrics::inbox_lag() { return impl_->inbox_lag; }
 
 prometheus::Gauge& metrics::in_flight() { return impl_->in_flight; }
 

@@ -12,7 +12,8 @@
 
 namespace adtrack::config {
 
-enum class log_backend : uint8_t { embedded };
+enum class log_backend : uint8_t { embedded, kafka };
+enum class outage_choice : uint8_t { spool, reject };
 enum class ip_privacy : uint8_t { mask, drop };
 
 struct settings {
@@ -58,8 +59,41 @@ struct settings {
     uint32_t retention_days = 0; // for ever, the only choice in this version
     uint32_t batch_records = 10'000;
     uint32_t buffer_mb = 64;
+    outage_choice outage = outage_choice::spool;
+    uint32_t outage_after_ms = 2'000;
     log_level level = log_level::info;
   } log;
+
+  struct spool_section {
+    uint32_t max_mb = 1'024;
+    uint32_t batch_records = 10'000;
+  } spool;
+
+  struct inbox_section {
+    bool enabled = true;
+    uint32_t batch_records = 2'000;
+  } inbox;
+
+  struct kafka_section {
+    std::string brokers; // "host:port,host:port"
+    std::string topic_prefix = "adtrack";
+    uint32_t replication_factor = 3;
+    uint32_t min_insync_replicas = 2;
+    bool allow_unsafe = false;
+    uint32_t message_timeout_ms = 4'000;
+    uint32_t linger_ms = 1;
+    uint32_t queue_mb = 256;
+    uint32_t fetch_queue_kb = 4'096;
+    std::string security_protocol = "plaintext";
+    std::string sasl_mechanism; // "" = none
+    std::string sasl_username;
+    std::string sasl_password_file;
+    std::string ssl_ca_file;
+    std::string ssl_certificate_file;
+    std::string ssl_key_file;
+    std::string ssl_key_password_file;
+    std::string options; // for storage's parse_kafka_properties
+  } kafka;
 
   struct dedupe_section {
     uint32_t window_days = 7;
@@ -76,7 +110,7 @@ struct settings {
   } buckets;
 
   struct shards_section {
-    uint32_t commit_records = 20'000;
+    uint32_t commit_records = 50'000;
     uint32_t commit_ms = 1'000;
     uint32_t cache_mb = 512;
     uint32_t block_cache_mb = 256;

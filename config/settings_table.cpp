@@ -72,14 +72,17 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
 void add_log(std::vector<setting_row>& rows, settings& s) {
   rows.push_back(
       {"data.dir", &s.data.dir, 1, 0, "directory of everything that is remembered; a second process on it is refused"});
-  rows.push_back(
-      {"log.backend", choice(&s.log.backend, {{"embedded", log_backend::embedded}}), 0, 0, "where events are made durable"});
+  rows.push_back({"log.backend", choice(&s.log.backend, {{"embedded", log_backend::embedded}, {"kafka", log_backend::kafka}}), 0,
+                  0, "where events are made durable: in `data.dir` or in Kafka; fixed when `data.dir` is first used"});
   rows.push_back(
       {"log.shards", &s.log.shards, 1, 4'096, "shards; fixed when the log is created, another number later is refused"});
   rows.push_back({"log.retention_days", &s.log.retention_days, 0, 0,
                   "days that the log keeps its records; 0 is for ever, and the only choice in this version"});
   rows.push_back({"log.batch_records", &s.log.batch_records, 1, 1'000'000, "most records that one write to the log takes"});
   rows.push_back({"log.buffer_mb", &s.log.buffer_mb, 8, mb_max, "MiB of the log's newest records held in memory"});
+  rows.push_back({"log.outage", choice(&s.log.outage, {{"spool", outage_choice::spool}, {"reject", outage_choice::reject}}), 0, 0,
+                  "what becomes of new events while Kafka takes none: kept on this node's disk until it does, or 503"});
+  rows.push_back({"log.outage_after_ms", &s.log.outage_after_ms, 10, hour_ms, "ms without a durable append that are an outage"});
   rows.push_back({"log.level",
                   choice(&s.log.level, {{"trace", log_level::trace},
                                         {"debug", log_level::debug},
@@ -87,6 +90,46 @@ void add_log(std::vector<setting_row>& rows, settings& s) {
                                         {"warning", log_level::warning},
                                         {"error", log_level::error}}),
                   0, 0, "lowest level of the log lines on standard error"});
+  rows.push_back(
+      {"spool.max_mb", &s.spool.max_mb, 1, mb_max, "MiB of events that wait on this node's disk for Kafka; more is 503"});
+  rows.push_back({"spool.batch_records", &s.spool.batch_records, 1, 1'000'000, "waiting records that go to Kafka at once"});
+}
+
+void add_kafka(std::vector<setting_row>& rows, settings::kafka_section& k) {
+  rows.push_back(
+      {"kafka.brokers", &k.brokers, 0, 0, "brokers to find the cluster by, with commas: `host:9092, other:9092`", "none"});
+  rows.push_back({"kafka.topic_prefix", &k.topic_prefix, 1, 0, "what the topics' names begin with: `<prefix>.events` and so on"});
+  rows.push_back({"kafka.replication_factor", &k.replication_factor, 1, 100, "replicas of a topic that is created"});
+  rows.push_back({"kafka.min_insync_replicas", &k.min_insync_replicas, 1, 100,
+                  "replicas that must have a record before it is acknowledged, of a topic that is created"});
+  rows.push_back({"kafka.allow_unsafe", choice(&k.allow_unsafe, {{"false", false}, {"true", true}}), 0, 0,
+                  "development: take topics that can lose what was acknowledged"});
+  rows.push_back({"kafka.message_timeout_ms", &k.message_timeout_ms, 100, hour_ms,
+                  "ms that the brokers may take to acknowledge an event; less than `ingest.timeout_ms`"});
+  rows.push_back({"kafka.linger_ms", &k.linger_ms, 0, 1'000, "ms that an event may wait for others to share its request"});
+  rows.push_back(
+      {"kafka.queue_mb", &k.queue_mb, 1, 2'047, "MiB of events that may wait for their acknowledgement; more is refused"});
+  rows.push_back({"kafka.fetch_queue_kb", &k.fetch_queue_kb, 64, 2'097'151, "KiB of records fetched ahead, a shard"});
+  rows.push_back({"kafka.security_protocol",
+                  choice(&k.security_protocol, {{"plaintext", std::string("plaintext")},
+                                                {"ssl", std::string("ssl")},
+                                                {"sasl_plaintext", std::string("sasl_plaintext")},
+                                                {"sasl_ssl", std::string("sasl_ssl")}}),
+                  0, 0, "how the brokers are spoken to"});
+  rows.push_back({"kafka.sasl_mechanism", &k.sasl_mechanism, 0, 0, "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`", "none"});
+  rows.push_back({"kafka.sasl_username", &k.sasl_username, 0, 0, "user name for SASL", "none"});
+  rows.push_back(
+      {"kafka.sasl_password_file", &k.sasl_password_file, 0, 0, "file whose first line is that user's password", "none"});
+  rows.push_back({"kafka.ssl_ca_file", &k.ssl_ca_file, 0, 0,
+                  "PEM file of the authorities that may sign the brokers' certificates", "the system's"});
+  rows.push_back({"kafka.ssl_certificate_file", &k.ssl_certificate_file, 0, 0,
+                  "PEM file of this node's certificate, for mutual TLS", "none"});
+  rows.push_back({"kafka.ssl_key_file", &k.ssl_key_file, 0, 0, "PEM file of that certificate's key", "none"});
+  rows.push_back(
+      {"kafka.ssl_key_password_file", &k.ssl_key_password_file, 0, 0, "file whose first line is that key's password", "none"});
+  rows.push_back({"kafka.options", &k.options, 0, 0,
+                  "more librdkafka properties, with commas: `key=value, key=value`; those that a promise rests on are refused",
+                  "none"});
 }
 
 void add_counting(std::vector<setting_row>& rows, settings& s) {
@@ -200,11 +243,7 @@ std::string setting_row::assign(std::string_view text) const {
     std::string operator()(uint64_t* p) const { return assign_number(p, text, row); }
     std::string operator()(const choice_target& c) const {
       const auto it = std::find(c.names.begin(), c.names.end(), text);
-      if (it == c.names.end()) {
-        // Announced, so people will try it: say what is the matter rather than that the word is unknown.
-        if (row.name == "log.backend" && text == "kafka") return "must be embedded: Kafka is not in this version";
-        return "must be " + row.allowed();
-      }
+      if (it == c.names.end()) return "must be " + row.allowed();
       c.set(static_cast<size_t>(it - c.names.begin()));
       return {};
     }
@@ -217,6 +256,10 @@ std::vector<setting_row> settings_table(settings& s) {
   add_http(rows, s.http);
   add_ingest(rows, s);
   add_log(rows, s);
+  add_kafka(rows, s.kafka);
+  rows.push_back({"inbox.enabled", choice(&s.inbox.enabled, {{"false", false}, {"true", true}}), 0, 0,
+                  "with Kafka: take the events that other producers write to `<prefix>.inbox`"});
+  rows.push_back({"inbox.batch_records", &s.inbox.batch_records, 1, 1'000'000, "records of the inbox in flight at once"});
   add_counting(rows, s);
   add_running(rows, s);
   return rows;
@@ -234,6 +277,22 @@ std::vector<std::string> list_of(std::string_view text) {
   return out;
 }
 
+namespace {
+
+std::string check_kafka(const settings& s) {
+  if (s.kafka.brokers.empty()) return "log.backend is kafka: kafka.brokers must name at least one";
+  // Else an event would be answered 503 while its fate is still open, and be in the log all the same.
+  if (s.kafka.message_timeout_ms >= s.ingest.timeout_ms)
+    return "kafka.message_timeout_ms is " + std::to_string(s.kafka.message_timeout_ms) +
+           ": must be less than ingest.timeout_ms, which is " + std::to_string(s.ingest.timeout_ms);
+  // A record may wait in the spool for the window minus a day.
+  if (s.log.outage == outage_choice::spool && s.dedupe.window_days < 2)
+    return "dedupe.window_days is " + std::to_string(s.dedupe.window_days) + ": must be at least 2 while log.outage is spool";
+  return {};
+}
+
+} // namespace
+
 std::string check_together(const settings& s) {
   const auto ordered = [](std::string_view low, uint64_t low_value, std::string_view high, uint64_t high_value) {
     if (low_value <= high_value) return std::string();
@@ -242,8 +301,11 @@ std::string check_together(const settings& s) {
   };
   std::string wrong = ordered("buckets.second_days", s.buckets.second_days, "buckets.minute_days", s.buckets.minute_days);
   if (wrong.empty())
+    wrong =
+        ordered("kafka.min_insync_replicas", s.kafka.min_insync_replicas, "kafka.replication_factor", s.kafka.replication_factor);
+  if (wrong.empty())
     wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
-  return wrong;
+  return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }
 
 } // namespace adtrack::config

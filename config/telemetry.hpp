@@ -55,11 +55,21 @@ public:
   prometheus::Histogram& log_append(); // seconds
   prometheus::Histogram& log_batch();  // records
   prometheus::Gauge& spool_records();
+  prometheus::Gauge& spool_bytes();
+  prometheus::Gauge& spool_held_records();
+  prometheus::Counter& kafka_messages(std::string_view direction); // in, out
+  prometheus::Counter& kafka_errors(std::string_view code);        // librdkafka's name of it
+  prometheus::Gauge& kafka_brokers_up();
+  prometheus::Gauge& kafka_outstanding(); // records
   prometheus::Gauge& shard_lag_records(uint32_t shard);
   prometheus::Gauge& shard_lag_seconds(uint32_t shard);
-  prometheus::Histogram& shard_apply(); // seconds a batch
-  prometheus::Histogram& query();       // seconds
+  prometheus::Histogram& shard_apply();                                 // seconds a batch
+  prometheus::Histogram& query();                                       // seconds
+  prometheus::Gauge& log_faults(uint32_t shard, std::string_view kind); // fork, gap: 1 while it lasts
   prometheus::Counter& quarantined(std::string_view reason);
+  // Result: accepted, quarantined, lost. Lag in records; -1: not known.
+  prometheus::Counter& inbox_records(std::string_view result);
+  prometheus::Gauge& inbox_lag();
   prometheus::Gauge& in_flight(); // events between submit and completion
   prometheus::Registry& registry();
   std::string render() const; // Prometheus text format 0.0.4

@@ -135,4 +135,23 @@ bool read_ads_page(const std::vector<query_parameter>& parameters, page_request&
   return errors.empty();
 }
 
+bool read_quarantine_query(const std::vector<query_parameter>& parameters, quarantine_query& out,
+                           std::vector<field_error>& errors) {
+  out = {};
+  errors.clear();
+  for (const auto& p : parameters) {
+    if (p.name != "from" && p.name != "source" && p.name != "max") {
+      unknown(p, errors);
+    } else if (first_of(parameters, p, errors)) {
+      if (p.name == "max")
+        bounded(p, 1, quarantine_max, out.max, errors);
+      else if (p.name == "source" && !parse(p.value, out.source))
+        errors.push_back({p.name, "must be events or inbox"});
+      else if (p.name == "from" && !parse(p.value, out.from))
+        errors.push_back({p.name, "must be a position such as 7:12345"});
+    }
+  }
+  return errors.empty();
+}
+
 } // namespace adtrack::http

@@ -1,4 +1,4 @@
-// The query string of GET /api/v1/ads/analytics and of the ads list, checked; all findings at once. Pure.
+// The query strings of GET /api/v1/ads/analytics, of the ads list and of the quarantine, checked; all findings at once. Pure.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "http/problem.hpp"
 #include "http/query_string.hpp"
 #include "model/analytics.hpp"
+#include "model/quarantined.hpp"
 
 namespace adtrack::http {
 
@@ -24,5 +25,9 @@ struct page_request {
   uint32_t limit = 10; // 1 ... 100
 };
 bool read_ads_page(const std::vector<query_parameter>& parameters, page_request& out, std::vector<field_error>& errors);
+
+inline constexpr uint32_t quarantine_max = 1'000; // entries an answer
+bool read_quarantine_query(const std::vector<query_parameter>& parameters, quarantine_query& out,
+                           std::vector<field_error>& errors);
 
 } // namespace adtrack::http

@@ -97,6 +97,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::ads: return handle_ads(r, to, now, later);
   case route::ad: return handle_ad(r, to, now, later);
   case route::analytics: return handle_analytics(r, to, now, later);
+  case route::quarantine: return handle_quarantine(r, to, now, later);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (metrics_page_.empty()) metrics_page_ = metrics_.render();
@@ -123,6 +124,18 @@ bool api::handle_analytics(const request& r, const actors::ticket& to, reply& no
   later.explain = query.explain;
   later.has_min_position = !query.min_positions.empty();
   gateway_.query(to, std::move(query));
+  return true;
+}
+
+bool api::handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  quarantine_query query;
+  if (!may_administer(r, now) || !query_of(r, now)) return false;
+  if (!read_quarantine_query(parameters_, query, errors_)) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  later.what = awaited::kind::quarantine;
+  gateway_.quarantine(to, query);
   return true;
 }
 
@@ -267,6 +280,12 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
   if (auto* page = std::get_if<actors::ads_page>(&what); page && waited.what == kind::ads_page) {
     reply r = json_reply(200, {});
     render_ads_page(r.body, *page, waited.page, waited.limit);
+    return r;
+  }
+  if (auto* entries = std::get_if<quarantine_page>(&what); entries && waited.what == kind::quarantine) {
+    reply r = json_reply(200, {});
+    render_quarantine(r.body, *entries);
+    r.headers.emplace_back("Cache-Control", "no-cache");
     return r;
   }
   if (auto* value = std::get_if<ad>(&what); value && waited.what == kind::ad) return render_ad_reply(*value, waited);

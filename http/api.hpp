@@ -26,7 +26,7 @@ namespace adtrack::http {
 
 // What a deferred request waits for, and what rendering its outcome needs.
 struct awaited {
-  enum class kind : uint8_t { ingest, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted };
+  enum class kind : uint8_t { ingest, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
   kind what = kind::ingest;
   bool explain = false;
   bool has_min_position = false;
@@ -55,6 +55,7 @@ private:
   bool handle_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
   bool may_read(const request& r, reply& now);

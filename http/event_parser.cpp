@@ -86,24 +86,9 @@ void defaults(const event_context& context, bool has_address, bool has_agent, bo
   out.prefetch = context.prefetch;
 }
 
-} // namespace
-
-struct event_parser::impl {
-  strict_json json;
-};
-
-event_parser::event_parser() : impl_(std::make_unique<impl>()) {}
-event_parser::~event_parser() = default;
-
-bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out,
-                         std::string& syntax, std::vector<field_error>& errors) {
-  out = {};
+bool fields(event_type type, const simdjson::dom::object& object, const event_context& context, submission& out,
+            std::vector<field_error>& errors) {
   out.type = type;
-  syntax.clear();
-  errors.clear();
-  simdjson::dom::object object;
-  if (!impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction)) return false;
-
   bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false;
   int64_t number = 0;
   for (auto field : object) {
@@ -134,6 +119,44 @@ bool event_parser::parse(event_type type, std::string_view body, const event_con
   if (!errors.empty()) return false;
   defaults(context, has_address, has_agent, has_time, out);
   return true;
+}
+
+} // namespace
+
+struct event_parser::impl {
+  strict_json json;
+};
+
+event_parser::event_parser() : impl_(std::make_unique<impl>()) {}
+event_parser::~event_parser() = default;
+
+bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out,
+                         std::string& syntax, std::vector<field_error>& errors) {
+  out = {};
+  syntax.clear();
+  errors.clear();
+  simdjson::dom::object object;
+  return impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction) &&
+         fields(type, object, context, out, errors);
+}
+
+bool event_parser::parse_typed(std::string_view body, const event_context& context, submission& out, std::string& syntax,
+                               std::vector<field_error>& errors) {
+  out = {};
+  syntax.clear();
+  errors.clear();
+  simdjson::dom::object object;
+  if (!impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction)) return false;
+  std::string_view name;
+  auto found = object.at_key("type");
+  if (found.error() != simdjson::SUCCESS) {
+    errors.push_back({"type", "is required"});
+  } else if (found.get(name) == simdjson::SUCCESS && (name == "click" || name == "impression")) {
+    return fields(name == "click" ? event_type::click : event_type::impression, object, context, out, errors);
+  } else {
+    errors.push_back({"type", "must be \"click\" or \"impression\""});
+  }
+  return false;
 }
 
 } // namespace adtrack::http

@@ -90,6 +90,25 @@ bool newest(const shard_answer& shard, int64_t& offset) {
   return shard.applied > 0;
 }
 
+// Left out when there is none. The log as a whole has no shard.
+void append_log_faults(std::string& out, const analytics_answer& answer) {
+  if (answer.log_faults.empty() && !answer.log_changed) return;
+  out += ",\"log_faults\":[";
+  for (const auto& fault : answer.log_faults) {
+    if (out.back() != '[') out.push_back(',');
+    out += "{\"shard\":";
+    append_uint(out, fault.shard);
+    out += ",\"kind\":";
+    append_json_string(out, to_string(fault.kind));
+    out.push_back('}');
+  }
+  if (answer.log_changed) {
+    if (out.back() != '[') out.push_back(',');
+    out += "{\"shard\":null,\"kind\":\"changed\"}";
+  }
+  out.push_back(']');
+}
+
 void append_explain(std::string& out, const analytics_answer& answer) {
   out += ",\"positions\":{";
   bool first = true;
@@ -170,7 +189,35 @@ void render_analytics(std::string& out, const analytics_answer& answer, bool exp
   out += ",\"answered\":";
   append_uint(out, answer.shards_answered);
   out.push_back('}');
+  append_log_faults(out, answer);
   if (explain) append_explain(out, answer);
+  out.push_back('}');
+}
+
+void render_quarantine(std::string& out, const quarantine_page& page) {
+  out += "{\"data\":[";
+  for (size_t i = 0; i < page.entries.size(); ++i) {
+    const auto& entry = page.entries[i];
+    out += i > 0 ? ",{\"source\":" : "{\"source\":";
+    append_json_string(out, to_string(entry.source));
+    out += ",\"position\":";
+    append_json_string(out, to_string(position{entry.partition, entry.offset}));
+    out += ",\"time\":";
+    append_time(out, entry.time_ms);
+    out += ",\"reason\":";
+    append_json_string(out, entry.reason);
+    field(out, "size", entry.size);
+    out += ",\"value\":";
+    append_json_string(out, entry.value);
+    out.push_back('}');
+  }
+  out += "],\"total\":";
+  append_uint(out, page.total);
+  out += ",\"next\":";
+  if (page.more)
+    append_json_string(out, to_string(page.next));
+  else
+    out += "null";
   out.push_back('}');
 }
 

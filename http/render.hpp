@@ -8,11 +8,13 @@
 #include "actors/gateway.hpp"
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
+#include "model/quarantined.hpp"
 
 namespace adtrack::http {
 
 void render_ingested(std::string& out, std::string_view event_id, const actors::ingested& what);
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain);
+void render_quarantine(std::string& out, const quarantine_page& page);
 void render_ad(std::string& out, const ad& value);
 void render_ads_page(std::string& out, const actors::ads_page& page, uint32_t number, uint32_t limit);
 

@@ -29,6 +29,7 @@ constexpr std::array<entry, route_count> entries = {{
     {"/metrics", reads},
     {"/healthz", reads},
     {"/readyz", reads},
+    {"/admin/v1/quarantine", reads},
 }};
 
 constexpr std::string_view ads_prefix = "/api/v1/ads/";

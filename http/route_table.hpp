@@ -9,8 +9,8 @@
 
 namespace adtrack::http {
 
-enum class route : uint8_t { none, click, impression, ads, ad, analytics, metrics, healthz, readyz };
-inline constexpr size_t route_count = 9;
+enum class route : uint8_t { none, click, impression, ads, ad, analytics, metrics, healthz, readyz, quarantine };
+inline constexpr size_t route_count = 10;
 
 struct route_match {
   route where = route::none;

@@ -27,6 +27,15 @@ std::string_view to_string(resolution r) noexcept {
   return {};
 }
 
+std::string_view to_string(log_fault f) noexcept {
+  switch (f) {
+  case log_fault::none: return "none";
+  case log_fault::fork: return "fork";
+  case log_fault::gap: return "gap";
+  }
+  return {};
+}
+
 std::string to_string(const position& p) { return std::to_string(p.shard) + ':' + std::to_string(p.offset); }
 
 bool parse(std::string_view text, position& out) noexcept {

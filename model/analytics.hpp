@@ -35,6 +35,20 @@ struct position {
 std::string to_string(const position& p);
 bool parse(std::string_view text, position& out) noexcept;
 
+// What is wrong with the log at or below the place where a shard stands.
+enum class log_fault : uint8_t {
+  none,
+  fork, // the last applied record is not what the log holds there now
+  gap,  // records were removed before the shard read them
+};
+std::string_view to_string(log_fault f) noexcept;
+
+struct shard_fault {
+  uint32_t shard = 0;
+  log_fault kind = log_fault::none;
+  bool operator==(const shard_fault&) const = default;
+};
+
 struct analytics_query {
   std::vector<uint64_t> ad_ids; // sorted, unique; empty = all
   time_window window;
@@ -58,6 +72,7 @@ struct shard_answer {
   int64_t applied = 0; // next offset to apply: every record below it is in the numbers
   int64_t lag_ms = -1; // age of the oldest record not applied; 0 none; -1 unknown
   int64_t took_us = 0;
+  log_fault fault = log_fault::none; // not none: the numbers are as of before it
   std::string node;
   time_window window; // as asked, or widened to what is kept
   resolution finest = resolution::second;
@@ -75,8 +90,10 @@ struct analytics_answer {
   bool real_time = true;
   uint32_t shards_total = 0;
   uint32_t shards_answered = 0;
-  std::vector<analytics_row> rows;  // the page asked for
-  std::vector<shard_answer> shards; // without rows; for explain
+  std::vector<shard_fault> log_faults; // of the shards that the question concerns
+  bool log_changed = false;            // the log as a whole no longer has the shape that it was opened with
+  std::vector<analytics_row> rows;     // the page asked for
+  std::vector<shard_answer> shards;    // without rows; for explain
 };
 
 } // namespace adtrack

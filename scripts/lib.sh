@@ -18,8 +18,10 @@ packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcp
 # To run what was built.
 packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
   libabsl20220623 librdkafka1 libjemalloc2 tzdata curl)
-# For the end-to-end and the fuzz tests.
-packages_test=("${packages_build[@]}" python3 clang libclang-rt-14-dev llvm)
+# To run a Kafka for development and tests, whose jars Maven gets.
+packages_kafka=(openjdk-17-jre-headless maven)
+# For the end-to-end and the fuzz tests; kcat and librdkafka's run-time library are what the former speak to Kafka with.
+packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 python3 clang libclang-rt-14-dev llvm)
 # For the checks beyond the tests.
 packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Builds the release and runs every test: the Boost suites, the end-to-end suites against build/release/adtrackd, and each fuzz
-# target for a bounded time. Installs what that needs. Closes with one line, `N passed, N failed, N skipped`; the exit code is 1
-# when a case failed or none ran. The sanitizers' suites and the checks of the code's form are in check.sh.
+# target for a bounded time; those on Kafka against a real broker, which it starts on a free port (its jars come from Maven Central
+# once) and ends. Installs what that needs. Closes with one line, `N passed, N failed, N skipped`; the exit code is 1 when a case
+# failed or none ran. Without Maven Central, what needs a broker is skipped and says so. The sanitizers' suites and the checks of
+# the code's form are in check.sh, the long form of the brokers' faults in chaos-kafka.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,10 +14,12 @@ fuzz_secs=${FUZZ_SECS:-20} # for one target
 passed=0
 failed=0
 skipped=0
+kafka_dir=
 
 # Whatever ends the script early (a package, the build, a signal) is a failure and still closes with the line.
 finish() {
   local code=$?
+  stop_kafka
   if [ "$code" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
   printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
   [ "$failed" = 0 ] && [ "$passed" -gt 0 ] || exit 1
@@ -38,6 +42,45 @@ add_up() {
   fi
   say "$name ended with exit code $code and without saying what failed"
   failed=$((failed + 1))
+}
+
+# free_port: the first of 14 free ports in a row, below those that the system gives to outgoing connections.
+free_port() {
+  local base i
+  for ((base = 20000 + RANDOM % 10000; base < 32000; base += 20)); do
+    for ((i = 0; i < 14; ++i)); do
+      ! (exec 3<>"/dev/tcp/127.0.0.1/$((base + i))") 2>/dev/null || continue 2
+    done
+    echo "$base"
+    return 0
+  done
+  die "no free ports for a Kafka broker"
+}
+
+# A broker for the C++ suites, which skip what needs one when ADTRACK_TEST_KAFKA names none. The end-to-end suites start their own.
+start_kafka() {
+  local port
+  if ! scripts/kafka-dev.sh fetch; then
+    say "skipped: what needs a real Kafka (its jars could not be had from Maven Central)"
+    export ADTRACK_TEST_NO_KAFKA="Kafka's jars could not be had from Maven Central"
+    skipped=$((skipped + 1))
+    return 0
+  fi
+  port=$(free_port)
+  kafka_dir=$(mktemp -d)
+  if scripts/kafka-dev.sh start --dir "$kafka_dir" --port "$port"; then
+    export ADTRACK_TEST_KAFKA=127.0.0.1:$port
+  else
+    failed=$((failed + 1))
+  fi
+}
+
+stop_kafka() {
+  [ -n "$kafka_dir" ] || return 0
+  scripts/kafka-dev.sh stop --dir "$kafka_dir" || true
+  rm -rf "$kafka_dir"
+  kafka_dir=
+  unset ADTRACK_TEST_KAFKA
 }
 
 # Each target starts from the seeds that stand beside it and keeps what it finds in the build directory.
@@ -71,8 +114,10 @@ fuzz() {
 
 install_packages "${packages_test[@]}"
 build release
+start_kafka
 say "unit and integration suites"
 add_up "suites.py" python3 scripts/suites.py build/release
+stop_kafka
 say "end-to-end suites"
 add_up "tests/e2e/run.py" python3 tests/e2e/run.py
 fuzz

@@ -162,6 +162,23 @@ result<std::unique_ptr<data_dir>> data_dir::open(const std::string& path) {
   return opened;
 }
 
+status data_dir::bind_log(const std::string& log_name) {
+  const std::string file = path_ + "/LOG";
+  auto text = read_small_file(file);
+  if (text.why.code == errc::not_found) {
+    // Directories of before this file was written hold the embedded log.
+    std::error_code unreadable;
+    const bool older = std::filesystem::exists(log_path(), unreadable) || unreadable;
+    text = result<std::string>((older ? "embedded" : log_name) + "\n");
+    if (auto written = write_small_file(file, *text); !written.ok()) return written;
+  }
+  if (!text.ok()) return text.why;
+  const auto bound = text.value->substr(0, text.value->find('\n'));
+  if (bound == log_name) return {};
+  return {errc::mismatch, "the data directory " + path_ + " belongs to the log \"" + bound + "\", not to \"" + log_name +
+                              "\"; name another data.dir, or the settings that it was made with"};
+}
+
 data_dir::~data_dir() { ::close(lock_); }
 
 result<visitor_key> load_visitor_key(const std::string& path, bool create) {

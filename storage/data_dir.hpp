@@ -20,9 +20,15 @@ public:
   data_dir(const data_dir&) = delete;
   data_dir& operator=(const data_dir&) = delete;
 
+  // Which log the shards below were computed from: written at the first call, compared ever after. errc::mismatch when it is another
+  // one, as their offsets would then mean other records.
+  status bind_log(const std::string& log_name);
+
   const std::string& path() const noexcept { return path_; }
   std::string log_path() const { return path_ + "/log"; }
   std::string ads_path() const { return path_ + "/ads"; }
+  std::string spool_path() const { return path_ + "/spool"; }
+  std::string quarantine_path() const { return path_ + "/quarantine"; }
   std::string shard_path(uint32_t shard) const { return path_ + "/shards/" + std::to_string(shard); }
   std::string visitor_key_path() const { return path_ + "/visitor.key"; } // unless privacy.visitor_key_file says otherwise
 

@@ -68,6 +68,17 @@ public:
 
   // Registers the one callback that is told, from any thread, that there may be something new to read.
   virtual void on_appended(std::function<void()> callback) = 0;
+
+  // Grows whenever what stands below the end may have become something else: another leader, a new connection, a topic made anew.
+  // It has grown before read() gives a record from there, so a reader asks for it after each read: when it is not what it was,
+  // nothing that was read is used before the last applied record was read again and found the same.
+  virtual uint64_t generation(uint32_t /*partition*/) { return 0; }
+
+  // Records that are durable on this node and acknowledged, but not in the log yet, so that nobody can have counted them. Any thread.
+  virtual uint64_t waiting() { return 0; }
+
+  // Not ok when the log no longer has the shape that it was opened with: a sentence for the operator.
+  virtual status health() { return {}; }
 };
 
 } // namespace adtrack::storage

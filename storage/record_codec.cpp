@@ -308,6 +308,8 @@ std::string encode(const control& c) {
   return out;
 }
 
+uint64_t hash_of_value(std::string_view value) noexcept { return XXH3_64bits(value.data(), value.size()); }
+
 struct record_decoder::impl {
   simdjson::dom::parser parser;
   std::string padded; // the record with the bytes behind it that simdjson may look at
@@ -350,7 +352,7 @@ record_batch record_decoder::decode(uint32_t partition, uint32_t partitions, int
   batch.shard = partition;
   batch.first_offset = from;
   batch.next_offset = records.empty() ? from : records.back().offset + 1;
-  if (!records.empty()) batch.last_hash = XXH3_64bits(records.back().value.data(), records.back().value.size());
+  if (!records.empty()) batch.last = {records.back().offset, hash_of_value(records.back().value)};
   batch.records.reserve(records.size());
   for (const stored_record& stored : records) {
     shard_record r;
@@ -359,7 +361,8 @@ record_batch record_decoder::decode(uint32_t partition, uint32_t partitions, int
       r = {};
       r.what = shard_record::kind::skipped;
       r.index = static_cast<uint32_t>(batch.skipped.size());
-      batch.skipped.push_back({stored.offset, std::string(reason_of(v))});
+      batch.skipped.push_back({stored.offset, std::string(reason_of(v)), stored.time_ms, stored.value.size(),
+                               stored.value.substr(0, skipped_record::value_bytes_max)});
     }
     r.offset = stored.offset;
     r.log_time_ms = stored.time_ms;

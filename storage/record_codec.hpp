@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "model/control.hpp"
 #include "model/event.hpp"
@@ -20,6 +21,9 @@ inline constexpr int record_schema = 1;
 
 std::string encode(const event& e);
 std::string encode(const control& c);
+
+// The hash by which a record_mark knows a record's value again. Stored with every commit of a shard: never change it.
+uint64_t hash_of_value(std::string_view value) noexcept;
 
 // Decodes a run of records of `partition` (of `partitions`) for the shard. What cannot be read, lacks a stamp or sits in the
 // wrong partition becomes a skipped record with its reason. `from` is the position that was read from.

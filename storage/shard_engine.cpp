@@ -16,7 +16,7 @@ namespace adtrack::storage {
 
 namespace {
 
-constexpr uint64_t format_version = 1;
+constexpr uint64_t format_version = 2;
 constexpr int64_t hour_ms = 3'600'000;
 constexpr int64_t day_ms = 24 * hour_ms;
 constexpr int64_t digest_stride = 65'536;
@@ -35,7 +35,7 @@ struct engine_state {
   bucket_horizons buckets;
   uint64_t chain = 0;
   uint64_t state_sum = 0;
-  uint64_t last_hash = 0; // of the last record, for fork detection
+  record_mark last; // for fork detection
   uint64_t next_run = 1;
   bool has_control = false;
   control current;
@@ -72,13 +72,13 @@ std::string encode(const engine_state& s) {
   for (uint64_t v :
        {static_cast<uint64_t>(s.next_offset), static_cast<uint64_t>(s.clock_ms), static_cast<uint64_t>(s.dedupe_horizon_h),
         static_cast<uint64_t>(s.buckets.seconds_ms), static_cast<uint64_t>(s.buckets.minutes_ms), s.chain, s.state_sum,
-        s.last_hash, s.next_run, uint64_t{s.has_control}})
+        static_cast<uint64_t>(s.last.offset), s.last.hash, s.next_run, uint64_t{s.has_control}})
     put_fixed64(out, v);
   return out += encode_control(s.current);
 }
 
 bool decode(std::string_view in, engine_state& s) {
-  uint64_t version = 0, v[10];
+  uint64_t version = 0, v[11];
   if (!get_varint(in, version) || version != format_version) return false;
   for (auto& x : v)
     if (!get_fixed64(in, x)) return false;
@@ -88,9 +88,9 @@ bool decode(std::string_view in, engine_state& s) {
   s.buckets = {static_cast<int64_t>(v[3]), static_cast<int64_t>(v[4])};
   s.chain = v[5];
   s.state_sum = v[6];
-  s.last_hash = v[7];
-  s.next_run = v[8];
-  s.has_control = v[9] != 0;
+  s.last = {static_cast<int64_t>(v[7]), v[8]};
+  s.next_run = v[9];
+  s.has_control = v[10] != 0;
   return decode_control(in, s.current) && in.empty();
 }
 
@@ -112,6 +112,7 @@ public:
   status commit() override;
   status sync() override;
   int64_t next_offset() const noexcept override { return state_.next_offset; }
+  record_mark last_record() const noexcept override { return state_.last; }
   int64_t synced_offset() const noexcept override { return synced_offset_; }
   bool dirty() const noexcept override { return uncommitted_ > 0; }
   int64_t clock_ms() const noexcept override { return state_.clock_ms; }
@@ -173,16 +174,18 @@ status engine::apply(const record_batch& batch) {
     if (auto why = apply_record(batch, records[i]); !why.ok()) return why;
     state_.next_offset = records[i].offset + 1;
     if (auto why = pass_digest_marks(state_.next_offset); !why.ok()) return why;
-    // Where a group ends decides nothing: it depends on the batches that came.
-    if (++uncommitted_ >= options_.commit_records)
-      if (auto why = commit(); !why.ok()) return why;
+    ++uncommitted_;
   }
   if (batch.next_offset > state_.next_offset) { // offsets need not be dense
     if (auto why = pass_digest_marks(batch.next_offset - 1); !why.ok()) return why;
     state_.next_offset = batch.next_offset;
     ++uncommitted_;
   }
-  state_.last_hash = batch.last_hash;
+  if (batch.last.offset >= 0) state_.last = batch.last;
+  // Where a group ends decides nothing: it depends on the batches that came. Never within one: the last record of what is
+  // committed must be known.
+  if (uncommitted_ >= options_.commit_records)
+    if (auto why = commit(); !why.ok()) return why;
   // While batches are small the shard keeps up, and a question or commit should find little left to do; grouping pays when it
   // catches up.
   return records.size() <= settle_at_once ? rows_.settle() : status::success();

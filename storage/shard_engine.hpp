@@ -20,7 +20,7 @@ namespace adtrack::storage {
 
 struct shard_options {
   uint32_t shard = 0;
-  size_t commit_records = 50000;           // records a commit group
+  size_t commit_records = 50000;           // records a commit group, up to the end of the batch that fills it
   size_t cache_bytes = 32u << 20;          // clean and dirty rows held in memory
   size_t dedupe_bytes = 32u << 20;         // open segment index and filters
   std::shared_ptr<background> worker = {}; // merges runs of identities; null: merged on the calling thread
@@ -49,7 +49,7 @@ public:
   static result<std::unique_ptr<shard_engine>> open(std::unique_ptr<shard_store> store, const shard_options& options);
   virtual ~shard_engine() = default;
 
-  // Applies a batch whose first_offset is next_offset(); visible to views at once. Commits whenever a group is full.
+  // Applies a batch whose first_offset is next_offset(); visible to views at once. Commits after a batch that filled a group.
   // errc::mismatch: a control record asks for logic that this build does not know; the engine stands before it for good.
   // errc::io / corrupt: memory and store may differ; the engine must be dropped and opened again.
   virtual status apply(const record_batch& batch) = 0;
@@ -57,6 +57,8 @@ public:
   virtual status sync() = 0;   // commits and makes the store's commits survive a power loss
 
   virtual int64_t next_offset() const noexcept = 0;
+  // The newest record below next_offset() whose hash is known; committed with the state that it led to. None before the first.
+  virtual record_mark last_record() const noexcept = 0;
   virtual int64_t synced_offset() const noexcept = 0; // the log must not be trimmed past it
   virtual bool dirty() const noexcept = 0;
   virtual int64_t clock_ms() const noexcept = 0; // H

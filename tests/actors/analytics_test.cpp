@@ -18,6 +18,7 @@ struct shard_script {
   enum class mood { answer, refuse, silent };
   mood how = mood::answer;
   int64_t lag_ms = 0;
+  log_fault fault = log_fault::none;
   int64_t widen_s = 0; // window edges go to multiples of it
   std::vector<uint64_t> ads;
   std::vector<analytics_query> asked;
@@ -34,6 +35,7 @@ shard_answer answer_of(const shard_script& script, uint32_t number, const analyt
   out.shard = number;
   out.applied = 10 + number;
   out.lag_ms = script.lag_ms;
+  out.fault = script.fault;
   out.window = q.window;
   if (script.widen_s != 0) {
     out.window.since_s -= out.window.since_s % script.widen_s;
@@ -53,6 +55,7 @@ shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state
   return {
       [](open_atom) {},
       [](apply_atom, uint64_t, const record_batch&) {},
+      [](found_atom, uint64_t, const log_finding&) {},
       [=](commit_atom) { // at last
         for (auto& promise : script->held) promise.deliver(shard_answer{});
         script->held.clear();
@@ -175,6 +178,42 @@ BOOST_AUTO_TEST_CASE(a_shard_that_refuses_makes_the_answer_incomplete_and_its_la
   BOOST_TEST(got.rows.size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(a_fault_of_the_log_is_in_every_answer_that_its_shard_touches_and_in_no_other) {
+  fixture f;
+  const auto here = f.give_ad(1), there = f.give_ad(2);
+  f.scripts[1]->fault = log_fault::fork;
+  f.ask(1, {});
+  BOOST_TEST(!f.answer(1).complete);
+  BOOST_TEST(!f.answer(1).real_time);
+  BOOST_TEST(f.answer(1).shards_answered == 4u);
+  BOOST_REQUIRE(f.answer(1).log_faults.size() == 1u);
+  BOOST_TEST((f.answer(1).log_faults[0] == shard_fault{1, log_fault::fork}));
+  BOOST_TEST(f.answer(1).rows.size() == 2u); // what was counted before is still told
+  analytics_query q;
+  q.ad_ids = {here};
+  f.ask(2, q);
+  BOOST_TEST(f.answer(2).log_faults.size() == 1u);
+  q.ad_ids = {there};
+  f.ask(3, q);
+  BOOST_TEST(f.answer(3).complete);
+  BOOST_TEST(f.answer(3).real_time);
+  BOOST_TEST(f.answer(3).log_faults.empty());
+  f.scripts[1]->how = shard_script::mood::refuse; // its engine is being opened again
+  f.context->status->set_fault(1, log_fault::fork, "the log has forked: x");
+  f.ask(4, {});
+  BOOST_TEST(f.answer(4).log_faults.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_changed_its_shape_makes_every_answer_incomplete) {
+  fixture f;
+  f.give_ad(0);
+  f.log->shape = {storage::errc::mismatch, "the topic has 5 partitions now, not 4"};
+  f.ask(1, {});
+  BOOST_TEST(f.answer(1).log_changed);
+  BOOST_TEST(!f.answer(1).complete);
+  BOOST_TEST(!f.answer(1).real_time);
+}
+
 BOOST_AUTO_TEST_CASE(a_shard_that_is_silent_is_waited_for_until_the_time_out_only) {
   fixture f;
   f.give_ad(0);
@@ -218,6 +257,17 @@ BOOST_AUTO_TEST_CASE(lag_is_the_largest_and_only_a_small_one_is_real_time) {
   BOOST_TEST(f.answer(3).lag_ms == -1);
   BOOST_TEST(!f.answer(3).real_time);
   BOOST_TEST(f.answer(3).complete);
+}
+
+BOOST_AUTO_TEST_CASE(while_the_spool_holds_records_no_answer_is_real_time) {
+  fixture f;
+  f.log->waiting_records = 1;
+  f.ask(1, {});
+  BOOST_TEST(!f.answer(1).real_time);
+  BOOST_TEST(f.answer(1).complete);
+  f.log->waiting_records = 0;
+  f.ask(2, {});
+  BOOST_TEST(f.answer(2).real_time);
 }
 
 BOOST_AUTO_TEST_CASE(shards_that_widen_the_window_differently_are_asked_again_for_the_union) {

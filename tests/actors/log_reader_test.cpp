@@ -13,6 +13,9 @@ using std::chrono::milliseconds;
 namespace {
 
 struct probe_log {
+  int64_t from = 0; // where open_atom seeks to, and behind which record
+  record_mark last;
+  std::vector<std::pair<uint64_t, log_finding>> found;
   std::vector<std::pair<uint64_t, record_batch>> got; // epoch, batch
 };
 
@@ -25,8 +28,9 @@ struct probe_state {
 shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state> self, uint32_t number, log_reader_actor reader,
                                        std::shared_ptr<probe_log> log) {
   return {
-      [=](open_atom) { self->send(reader, seek_atom_v, number, ++self->state.epoch, int64_t{0}); },
+      [=](open_atom) { self->send(reader, seek_atom_v, number, ++self->state.epoch, log->from, log->last); },
       [=](apply_atom, uint64_t epoch, const record_batch& batch) { log->got.emplace_back(epoch, batch); },
+      [=](found_atom, uint64_t epoch, const log_finding& finding) { log->found.emplace_back(epoch, finding); },
       [=](commit_atom) { self->send(reader, credit_atom_v, number, self->state.epoch); },
       [=](sync_atom) { self->send(reader, credit_atom_v, number, self->state.epoch - 1); },
       [](control_atom) {},
@@ -53,6 +57,17 @@ struct fixture : actor_fixture {
   ~fixture() { wake->close(); }
   void fill(uint32_t partition, size_t records) {
     for (size_t i = 0; i < records; ++i) log->append({{partition, storage::encode(wanted)}}, [](auto) {});
+  }
+  // As a shard that stands behind the record at `offset`.
+  void stand_behind(uint32_t shard, int64_t offset) {
+    auto read = log->read(shard, offset, 1, 1);
+    BOOST_REQUIRE(read.ok() && read->size() == 1u);
+    logs[shard]->from = offset + 1;
+    logs[shard]->last = {offset, storage::hash_of_value(read->front().value)};
+  }
+  const log_finding& only_finding(uint32_t shard) {
+    BOOST_REQUIRE_EQUAL(logs[shard]->found.size(), 1u);
+    return logs[shard]->found[0].second;
   }
   void seek(uint32_t shard) { caf::anon_send(shards[shard], open_atom_v); }
   void credit(uint32_t shard) {
@@ -169,6 +184,180 @@ BOOST_AUTO_TEST_CASE(a_read_that_fails_is_shown_and_tried_again) {
   f.advance(milliseconds(100));
   BOOST_TEST(f.logs[0]->got.size() == 1u);
   BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_still_holds_the_last_record_is_told_so_and_read_behind_it) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 4);
+  f.seek(0);
+  f.advance(milliseconds(10));
+  BOOST_TEST((f.only_finding(0).fault == log_fault::none));
+  BOOST_REQUIRE(f.logs[0]->got.size() == 1u);
+  BOOST_TEST(f.logs[0]->got[0].second.first_offset == 5);
+  f.seek(0); // each epoch is told once
+  f.advance(milliseconds(500));
+  BOOST_TEST(f.logs[0]->found.size() == 2u);
+  BOOST_TEST(f.logs[0]->found[1].first == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_ends_below_the_last_record_has_forked) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 7);
+  for (int64_t end : {7, 3, 0}) { // also when it lacks just the last one
+    BOOST_TEST_CONTEXT("end " << end) {
+      f.logs[0]->found.clear();
+      f.log->fork(0, end, {});
+      f.seek(0);
+      f.advance(milliseconds(110));
+      const auto& finding = f.only_finding(0);
+      BOOST_TEST((finding.fault == log_fault::fork));
+      BOOST_TEST(finding.detail == "it ends at offset " + std::to_string(end) + ", but the record at offset 7 was applied");
+    }
+  }
+  BOOST_TEST(f.logs[0]->got.empty());
+}
+
+BOOST_AUTO_TEST_CASE(another_record_in_the_place_of_the_last_one_is_a_fork_and_nothing_behind_it_is_read) {
+  fixture f;
+  f.fill(0, 8);
+  f.fill(1, 3);
+  f.stand_behind(0, 4);
+  f.log->fork(0, 4, {"another", "and", "more"});
+  f.seek(0);
+  f.seek(1);
+  f.advance(milliseconds(110));
+  f.advance(milliseconds(5'000));
+  BOOST_TEST((f.only_finding(0).fault == log_fault::fork));
+  BOOST_TEST(f.only_finding(0).detail == "the record at offset 4 is not the one that was applied");
+  BOOST_TEST(f.logs[0]->got.empty());
+  BOOST_TEST(f.logs[1]->got.size() == 1u); // the other partitions go on
+}
+
+BOOST_AUTO_TEST_CASE(records_that_were_removed_before_they_were_read_are_a_gap) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 2);
+  BOOST_REQUIRE(f.log->trim(0, 6).ok());
+  f.seek(0);
+  f.advance(milliseconds(110));
+  BOOST_TEST((f.only_finding(0).fault == log_fault::gap));
+  BOOST_TEST(f.only_finding(0).detail == "the records from offset 3 to 5 were removed before they were applied");
+  BOOST_TEST(f.logs[0]->got.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_last_record_that_was_trimmed_cannot_be_compared_and_reading_goes_on) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 2);
+  BOOST_REQUIRE(f.log->trim(0, 3).ok());
+  f.seek(0);
+  f.advance(milliseconds(110));
+  BOOST_TEST((f.only_finding(0).fault == log_fault::none));
+  BOOST_TEST(f.logs[0]->got.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(records_that_go_while_it_reads_are_a_gap_too) {
+  fixture f;
+  f.fill(0, 20); // two batches, which are all its credit
+  f.seek(0);
+  f.advance(milliseconds(10));
+  BOOST_REQUIRE(f.logs[0]->got.size() == 2u);
+  f.fill(0, 10);
+  BOOST_REQUIRE(f.log->trim(0, 25).ok());
+  f.credit(0);
+  f.advance(milliseconds(110));
+  BOOST_REQUIRE(f.logs[0]->found.size() == 2u);
+  BOOST_TEST((f.logs[0]->found[1].second.fault == log_fault::gap));
+  BOOST_TEST(f.logs[0]->got.size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_generation_is_looked_at_before_what_was_read_is_used) {
+  fixture f;
+  f.fill(0, 5);
+  f.seek(0);
+  f.advance(milliseconds(10));
+  BOOST_REQUIRE(f.logs[0]->got.size() == 1u);
+  f.fill(0, 1);
+  f.log->before_read = [&f] { // in the middle of a read everything becomes something else
+    f.log->fork(0, 3, {"a", "b", "c", "d", "e", "f"});
+    ++f.log->next_generation;
+  };
+  f.advance(milliseconds(110));
+  f.advance(milliseconds(110));
+  BOOST_REQUIRE(f.logs[0]->found.size() == 2u);
+  BOOST_TEST((f.logs[0]->found[1].second.fault == log_fault::fork));
+  BOOST_TEST(f.logs[0]->got.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_generation_that_holds_the_same_changes_nothing_and_a_fork_is_seen_when_nothing_is_appended) {
+  fixture f;
+  f.fill(0, 5);
+  f.seek(0);
+  f.advance(milliseconds(10));
+  ++f.log->next_generation;
+  f.fill(0, 1);
+  f.advance(milliseconds(110));
+  BOOST_TEST(f.logs[0]->got.size() == 2u);
+  BOOST_TEST(f.logs[0]->found.size() == 1u);
+  f.log->fork(0, 5, {"another"});
+  ++f.log->next_generation;
+  f.advance(milliseconds(110));
+  BOOST_REQUIRE(f.logs[0]->found.size() == 2u);
+  BOOST_TEST((f.logs[0]->found[1].second.fault == log_fault::fork));
+}
+
+BOOST_AUTO_TEST_CASE(a_fault_heals_once_the_record_is_found_the_same_again) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 4);
+  auto kept = f.log->read(0, 4, 4, 10'000);
+  BOOST_REQUIRE(kept.ok() && kept->size() == 4u);
+  f.log->fork(0, 4, {}); // a broker that lags
+  f.seek(0);
+  f.advance(milliseconds(110));
+  f.log->fork(0, 4, {kept->at(0).value, kept->at(1).value});
+  f.advance(milliseconds(5'000));
+  BOOST_TEST(f.logs[0]->found.size() == 1u);
+  f.advance(milliseconds(5'000));
+  f.advance(milliseconds(110));
+  BOOST_REQUIRE(f.logs[0]->found.size() == 2u);
+  BOOST_TEST((f.logs[0]->found[1].second.fault == log_fault::none));
+  BOOST_REQUIRE(f.logs[0]->got.size() == 1u);
+  BOOST_TEST(f.logs[0]->got[0].second.first_offset == 5);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_cannot_say_is_asked_again_and_shown_when_that_lasts) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 4);
+  f.log->reads_nothing = true; // not fetched yet
+  f.seek(0);
+  f.advance(milliseconds(110));
+  BOOST_TEST(f.logs[0]->found.empty());
+  BOOST_TEST(f.context->status->report().degraded.empty());
+  f.advance(milliseconds(10'000));
+  f.advance(milliseconds(110));
+  BOOST_REQUIRE(f.context->status->report().degraded.size() == 1u);
+  f.log->reads_nothing = false;
+  f.advance(milliseconds(1'000));
+  f.advance(milliseconds(110));
+  BOOST_TEST((f.only_finding(0).fault == log_fault::none));
+  BOOST_TEST(f.logs[0]->got.size() == 1u);
+  BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_read_says_nothing_of_a_fork) {
+  fixture f;
+  f.fill(0, 8);
+  f.stand_behind(0, 4);
+  f.log->reads_fail = true;
+  f.seek(0);
+  f.advance(milliseconds(110));
+  f.advance(milliseconds(30'000));
+  BOOST_TEST(f.logs[0]->found.empty());
+  BOOST_TEST(f.context->status->report().degraded.size() == 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -150,4 +150,20 @@ BOOST_AUTO_TEST_CASE(a_control_record_that_is_not_durable_is_an_error) {
                   [](const caf::error& why) { BOOST_TEST((why == make_error(trouble::not_durable))); });
 }
 
+BOOST_AUTO_TEST_CASE(what_is_spooled_is_accepted_without_a_position_but_for_a_control_record) {
+  fixture f;
+  f.log->next = scripted_log::mood::spool;
+  f.send({1});
+  caf::scoped_actor self{*f.system};
+  auto request = self->request(f.writer, std::chrono::seconds(1), control_atom_v, uint32_t{1}, f.wanted);
+  f.run();
+  const auto event = std::get<ingested>(f.sink.only(1));
+  BOOST_TEST(event.spooled);
+  BOOST_TEST(event.offset == -1);
+  BOOST_TEST(f.metrics.events("click", "accepted").Value() == 1.0);
+  BOOST_TEST(f.log->reopen_calls == 0);
+  request.receive([](int64_t) { BOOST_ERROR("events would be judged before it is in force"); },
+                  [](const caf::error& why) { BOOST_TEST((why == make_error(trouble::not_durable))); });
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+using adtrack::log_fault;
 using namespace adtrack::actors;
 
 namespace {
@@ -56,6 +57,34 @@ BOOST_AUTO_TEST_CASE(a_shard_that_is_being_reopened_degrades_it_and_all_of_them_
   BOOST_TEST(report.degraded[0] == "shard 0 is being reopened: disk full");
   status.set_phase(1, shard_phase::reopening, "disk full");
   BOOST_TEST(!status.report().ready);
+}
+
+BOOST_AUTO_TEST_CASE(a_shard_that_the_log_left_behind_degrades_it_and_all_of_them_make_it_not_ready) {
+  node_status status(2);
+  make_ready(status);
+  status.set_fault(1, log_fault::fork, "the log has forked: x");
+  auto report = status.report();
+  BOOST_TEST(report.ready);
+  BOOST_REQUIRE(report.degraded.size() == 1u);
+  BOOST_TEST(report.degraded[0] == "shard 1: the log has forked: x");
+  BOOST_TEST((status.fault(1) == log_fault::fork));
+  status.set_fault(0, log_fault::gap, "the log has a gap: y");
+  BOOST_TEST(status.report().reason == "shard 0: the log has a gap: y");
+  BOOST_TEST(status.report().degraded.size() == 2u);
+  status.set_fault(0, log_fault::none);
+  status.set_fault(1, log_fault::none);
+  BOOST_TEST(status.report().ready);
+  BOOST_TEST(status.report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_shard_that_the_log_left_behind_is_not_waited_for_at_the_start) {
+  node_status starting(2);
+  for (uint32_t shard : {0u, 1u}) starting.set_phase(shard, shard_phase::serving);
+  starting.set_catalogue_loaded(true);
+  starting.caught_up(0);
+  BOOST_TEST(!starting.report().ready);
+  starting.set_fault(1, log_fault::fork, "the log has forked: x");
+  BOOST_TEST(starting.report().ready);
 }
 
 BOOST_AUTO_TEST_CASE(a_trouble_is_new_once_and_shown_until_it_is_cleared) {

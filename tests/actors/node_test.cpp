@@ -12,6 +12,7 @@
 #include "storage/catalogue.hpp"
 #include "storage/memory_log.hpp"
 #include "storage/memory_stream.hpp"
+#include "storage/quarantine.hpp"
 #include "storage/shard_store.hpp"
 #include "tests/support/actor_fixture.hpp"
 
@@ -61,7 +62,9 @@ int64_t wall_ms() {
 
 struct running_node {
   static constexpr uint32_t shards = 4;
-  explicit running_node(std::shared_ptr<storage::event_log> on = storage::make_memory_log(shards, wall_ms)) : log(std::move(on)) {
+  explicit running_node(std::shared_ptr<storage::event_log> on = storage::make_memory_log(shards, wall_ms),
+                        bool keep_quarantine = true)
+      : log(std::move(on)) {
     config::set_log_level(config::log_level::error);
     node_options options;
     options.node_id = "test";
@@ -77,6 +80,12 @@ struct running_node {
     parts.open_catalogue = []() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
       return std::make_unique<storage::ads_catalogue>(storage::make_memory_stream(wall_ms), storage::random_token, wall_ms);
     };
+    if (keep_quarantine) {
+      auto opened = storage::quarantine::open(
+          []() -> storage::result<std::unique_ptr<storage::shard_store>> { return storage::make_memory_shard_store(); }, {});
+      BOOST_REQUIRE_MESSAGE(opened.ok(), opened.why.message);
+      parts.quarantine = std::move(*opened);
+    }
     parts.metrics = &metrics;
     parts.wanted.visitor_key_id = parts.key.id();
     parts.now_ms = wall_ms;
@@ -201,6 +210,33 @@ BOOST_AUTO_TEST_CASE(the_catalogue_answers_through_the_door) {
   const auto made = std::get<ad_written>(n.sink.wait_for(1)).value;
   n.running->door().get_ad(ticket_of(2), made.id);
   BOOST_TEST((std::get<ad>(n.sink.wait_for(2)) == made));
+  BOOST_TEST(n.stop());
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_listed_through_the_door) {
+  running_node n;
+  n.wait_ready();
+  n.log->append({{2, "garbage"}}, [](auto) {});
+  const auto offset = n.log->end(2).offset - 1;
+  analytics_query behind;
+  behind.min_positions = {{2, offset}};
+  n.running->door().query(ticket_of(1), behind);
+  BOOST_TEST(std::holds_alternative<analytics_result>(n.sink.wait_for(1)));
+  n.running->door().quarantine(ticket_of(2), {});
+  const auto page = std::get<quarantine_page>(n.sink.wait_for(2));
+  BOOST_TEST(page.total == 1u);
+  BOOST_REQUIRE(page.entries.size() == 1u);
+  BOOST_TEST(page.entries[0].partition == 2u);
+  BOOST_TEST(page.entries[0].offset == offset);
+  BOOST_TEST(page.entries[0].value == "garbage");
+  BOOST_TEST(n.stop());
+}
+
+BOOST_AUTO_TEST_CASE(a_node_that_keeps_no_quarantine_says_so) {
+  running_node n(storage::make_memory_log(running_node::shards, wall_ms), false);
+  n.wait_ready();
+  n.running->door().quarantine(ticket_of(1), {});
+  BOOST_TEST((std::get<failed>(n.sink.wait_for(1)).why == failure::not_found));
   BOOST_TEST(n.stop());
 }
 

@@ -5,10 +5,12 @@
 #include <optional>
 
 #include <prometheus/counter.h>
+#include <prometheus/gauge.h>
 
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
 #include "actors/query_worker.hpp"
+#include "storage/quarantine.hpp"
 #include "storage/record_codec.hpp"
 #include "tests/support/actor_fixture.hpp"
 
@@ -27,13 +29,14 @@ struct fixture : actor_fixture {
     reader = keep(system->spawn(log_reader, context, wake));
     wake->attach(reader);
     log->on_appended([w = wake] { w->ring(); });
-    worker = keep(system->spawn(query_worker));
+    worker = keep(system->spawn(query_worker, context));
     target = keep(system->spawn(shard, context, uint32_t{0}, shard_peers{reader, writer, {worker}}));
   }
   ~fixture() { wake->close(); }
   void open() {
     caf::anon_send(target, open_atom_v);
-    settle();
+    settle(); // the reader looks, and the control record is appended
+    settle(); // and applied
   }
   // Long enough for reading and applying, too short for the commit tick.
   void settle() { advance(milliseconds(110)); }
@@ -56,10 +59,12 @@ struct fixture : actor_fixture {
   // Asks without waiting; look at the result after run().
   std::shared_ptr<asked> ask(analytics_query q) {
     auto out = std::make_shared<asked>();
-    keep(system->spawn([this, out, q](caf::event_based_actor* self) {
-      self->request(target, std::chrono::seconds(60), query_atom_v, q)
+    // With an argument: CAF 0.17.6 takes a reference to no arguments out of a null pointer.
+    const auto asker = [this, out](caf::event_based_actor* self, const analytics_query& question) {
+      self->request(target, std::chrono::seconds(60), query_atom_v, question)
           .then([out](const shard_answer& answer) { out->answer = answer; }, [out](const caf::error& why) { out->error = why; });
-    }));
+    };
+    keep(system->spawn(asker, q));
     return out;
   }
   static analytics_query about(std::vector<uint64_t> ads) {
@@ -332,6 +337,165 @@ BOOST_AUTO_TEST_CASE(a_record_that_cannot_be_read_is_counted_and_passed_over) {
   BOOST_TEST(f.metrics.quarantined("syntax").Value() == 1.0);
   BOOST_TEST(f.metrics.events("all", "counted").Value() == 1.0);
   BOOST_TEST(f.context->status->applied(0) == 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_fork_is_shown_and_what_was_applied_since_the_last_commit_is_not_committed) {
+  fixture f;
+  f.append_control(f.wanted);
+  f.append_event(7);
+  f.open();
+  f.advance(milliseconds(1'000)); // committed at 2
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST(f.script().committed.next == 2);
+  f.log->fork(0, 2, {"another"});
+  ++f.log->next_generation;
+  f.append_event(7);
+  f.settle();
+  f.advance(milliseconds(20'000));
+  BOOST_TEST(f.script().committed.next == 2);
+  BOOST_TEST(f.script().applied.back().first == 2); // and nothing new is applied
+  BOOST_TEST((f.context->status->fault(0) == log_fault::fork));
+  f.context->status->set_catalogue_loaded(true);
+  BOOST_TEST(f.context->status->report().reason ==
+             "shard 0: the log has forked: the record at offset 2 is not the one that was applied");
+  BOOST_TEST(f.metrics.log_faults(0, "fork").Value() == 1.0);
+  BOOST_TEST(f.metrics.log_faults(0, "gap").Value() == 0.0);
+  const auto asked = f.ask(fixture::about({7}));
+  f.run();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_TEST((asked->answer->fault == log_fault::fork));
+  BOOST_TEST(asked->answer->lag_ms == -1);
+  BOOST_TEST(asked->answer->rows.at(0).count[metric::valid_clicks] == 2u);
+  const auto wide = f.ask({});
+  f.run();
+  BOOST_REQUIRE(wide->answer.has_value());
+  BOOST_TEST((wide->answer->fault == log_fault::fork));
+  caf::anon_send(f.target, stop_atom_v);
+  f.run();
+  BOOST_TEST(f.script().committed.next == 2);
+}
+
+BOOST_AUTO_TEST_CASE(after_a_fork_a_start_goes_on_from_the_last_commit_when_the_log_still_holds_that) {
+  fixture f;
+  f.append_control(f.wanted);
+  f.append_event(7);
+  f.open();
+  f.advance(milliseconds(1'000)); // committed at 2
+  f.append_event(7);
+  f.settle();
+  f.log->fork(0, 2, {});
+  ++f.log->next_generation;
+  f.settle();
+  BOOST_TEST((f.context->status->fault(0) == log_fault::fork));
+  f.append_event(8);
+  f.script().next_view = {storage::errc::io, "as a restart would"};
+  f.ask(fixture::about({7}));
+  f.advance(milliseconds(1'000));
+  f.settle();
+  BOOST_TEST(f.script().opens == 2);
+  BOOST_TEST((f.context->status->fault(0) == log_fault::none));
+  BOOST_TEST(f.metrics.log_faults(0, "fork").Value() == 0.0);
+  const auto asked = f.ask(fixture::about({7, 8}));
+  f.run();
+  BOOST_REQUIRE(asked->answer.has_value());
+  BOOST_REQUIRE(asked->answer->rows.size() == 2u);
+  BOOST_TEST(asked->answer->rows[0].count[metric::valid_clicks] == 1u);
+  BOOST_TEST((asked->answer->fault == log_fault::none));
+  BOOST_TEST(asked->answer->lag_ms == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_fault_that_heals_lets_it_commit_again) {
+  fixture f;
+  f.append_control(f.wanted);
+  f.append_event(7);
+  f.open();
+  auto kept = f.log->read(0, 1, 1, 1'000);
+  BOOST_REQUIRE(kept.ok() && kept->size() == 1u);
+  f.log->fork(0, 1, {});
+  ++f.log->next_generation;
+  f.settle();
+  f.advance(milliseconds(2'000));
+  BOOST_TEST(f.script().commits == 0);
+  f.log->fork(0, 1, {kept->front().value});
+  f.advance(milliseconds(10'000));
+  f.settle();
+  f.advance(milliseconds(1'000));
+  BOOST_TEST((f.context->status->fault(0) == log_fault::none));
+  BOOST_TEST(f.script().committed.next == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_gap_is_shown_and_what_was_applied_before_it_is_kept) {
+  fixture f;
+  f.append_control(f.wanted);
+  f.append_event(7);
+  f.open();
+  f.script().committed.next = 0;
+  f.script().committed.last = {};
+  BOOST_REQUIRE(f.log->trim(0, 2).ok());
+  f.append_event(7);
+  f.settle();
+  f.advance(milliseconds(1'000)); // what it had read by then is committed
+  BOOST_TEST(f.script().committed.next == 3);
+  f.append_event(7);
+  BOOST_REQUIRE(f.log->trim(0, 4).ok());
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST((f.context->status->fault(0) == log_fault::gap));
+  BOOST_TEST(f.metrics.log_faults(0, "gap").Value() == 1.0);
+  BOOST_TEST(f.script().committed.next == 3);
+  BOOST_TEST(f.context->status->applied(0) == 3);
+}
+
+BOOST_AUTO_TEST_CASE(no_control_record_goes_into_a_log_that_was_made_anew_under_the_shard) {
+  fixture f;
+  f.script().committed.next = 50;
+  f.script().committed.last = {49, 12345};
+  f.script().committed.has_control = true;
+  f.open();
+  f.settle();
+  BOOST_TEST((f.context->status->fault(0) == log_fault::fork));
+  BOOST_TEST(f.log->end(0).offset == 0);
+  BOOST_TEST(!f.context->status->accepting()); // its first record would be judged by no settings
+}
+
+BOOST_AUTO_TEST_CASE(what_could_not_be_read_is_kept_with_its_position_before_the_shard_syncs) {
+  fixture f;
+  f.open();
+  f.log->append({{0, "not json"}}, [](auto) {});
+  f.append_event(7);
+  f.log->append({{0, R"({"schema":1,"kind":"event","type":"click","ad_id":7,"event_id":"x","timestamp":1700000000})"}},
+                [](auto) {});
+  f.settle();
+  BOOST_TEST(f.context->status->applied(0) == 4);
+  auto page = f.quarantine->list({});
+  BOOST_REQUIRE(page.ok());
+  BOOST_REQUIRE(page->entries.size() == 2u);
+  BOOST_TEST(page->entries[0].offset == 1);
+  BOOST_TEST(page->entries[0].reason == "syntax");
+  BOOST_TEST(page->entries[0].value == "not json");
+  BOOST_TEST(page->entries[0].time_ms == f.now_ms);
+  BOOST_TEST(page->entries[1].reason == "stamps");
+  BOOST_TEST(f.metrics.quarantined("stamps").Value() == 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(a_quarantine_that_cannot_be_written_is_shown_and_counting_goes_on) {
+  fixture f;
+  f.open();
+  f.quarantine_fails = true;
+  f.log->append({{0, "not json"}}, [](auto) {});
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST(f.context->status->applied(0) == 3);
+  BOOST_REQUIRE(f.context->status->report().degraded.size() == 1u);
+  BOOST_TEST(f.context->status->report().degraded[0] ==
+             "quarantine: records that could not be read are not kept: the disk is full");
+  f.quarantine_fails = false;
+  f.now_ms += 1'000;
+  f.log->append({{0, "not json"}}, [](auto) {});
+  f.settle();
+  BOOST_TEST(f.context->status->report().degraded.empty());
+  BOOST_TEST(f.quarantine->list({})->entries.size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(stopping_syncs_what_is_applied) {

@@ -14,22 +14,25 @@ using std::chrono::milliseconds;
 
 namespace {
 
-caf::behavior bystander(caf::event_based_actor*) {
-  return {[](tick_atom) { throw std::runtime_error("broken"); }};
+// With an argument: CAF 0.17.6 takes a reference to no arguments out of a null pointer.
+caf::behavior bystander(caf::event_based_actor*, const std::string& last_words) {
+  return {[last_words](tick_atom) { throw std::runtime_error(last_words); }};
 }
 
 struct fixture : actor_fixture {
   explicit fixture(const std::function<void(node_options&)>& change = {}) : actor_fixture(1, change) {
     auto parts = context->parts;
     parts.fatal = [this](const std::string& why) { deaths.push_back(why); };
+    parts.every_second = [this] { ++seconds; };
     std::string error;
     context = make_context(context->options, std::move(parts), error);
     context->flights->bind(&sink);
-    watched = keep(system->spawn(bystander));
+    watched = keep(system->spawn(bystander, "broken"));
     keep(system->spawn(supervisor, context, std::vector{caf::actor_cast<caf::strong_actor_ptr>(watched)}));
     run();
   }
   std::vector<std::string> deaths;
+  int seconds = 0;
   caf::actor watched;
 };
 
@@ -76,6 +79,37 @@ BOOST_AUTO_TEST_CASE(lag_is_published_and_a_large_one_degrades) {
   f.advance(milliseconds(1'000));
   BOOST_TEST(f.metrics.shard_lag_seconds(0).Value() == 0.0);
   BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_changed_its_shape_degrades_with_its_own_sentence) {
+  fixture f;
+  f.log->shape = {storage::errc::mismatch, "the topic has 5 partitions now, not 4"};
+  f.advance(milliseconds(1'000));
+  BOOST_REQUIRE(f.context->status->report().degraded.size() == 1u);
+  BOOST_TEST(f.context->status->report().degraded[0] == "shape of the log: the topic has 5 partitions now, not 4");
+  f.log->shape = {};
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_waits_in_the_spool_is_published_and_degrades) {
+  fixture f;
+  f.log->waiting_records = 3;
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.metrics.spool_records().Value() == 3.0);
+  BOOST_REQUIRE(f.context->status->report().degraded.size() == 1u);
+  BOOST_TEST(f.context->status->report().degraded[0] == "spool: 3 records wait in the spool for the log");
+  f.log->waiting_records = 0;
+  f.advance(milliseconds(1'000));
+  BOOST_TEST(f.metrics.spool_records().Value() == 0.0);
+  BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_caller_is_called_every_second) {
+  fixture f;
+  const int before = f.seconds;
+  for (int i = 0; i < 3; ++i) f.advance(milliseconds(1'000));
+  BOOST_TEST(f.seconds == before + 3);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

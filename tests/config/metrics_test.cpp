@@ -47,6 +47,7 @@ BOOST_AUTO_TEST_CASE(every_metric_of_the_contract_is_rendered_under_its_name) {
   m.shard_lag_seconds(7).Set(1.5);
   m.shard_apply().Observe(0.0002);
   m.query().Observe(0.0007);
+  m.log_faults(7, "fork").Set(1);
   m.quarantined("json").Increment();
   m.in_flight().Set(9);
   const std::string text = m.render();
@@ -67,6 +68,7 @@ BOOST_AUTO_TEST_CASE(every_metric_of_the_contract_is_rendered_under_its_name) {
            R"(adtrack_shard_lag_seconds{shard="7"} 1.5)",
            "adtrack_shard_apply_seconds_count 1",
            "adtrack_query_seconds_count 1",
+           R"(adtrack_log_faults{kind="fork",shard="7"} 1)",
            R"(adtrack_quarantined_total{reason="json"} 1)",
            "adtrack_events_in_flight 9",
            "adtrack_build_info{version=\"" ADTRACK_VERSION "\"} 1",

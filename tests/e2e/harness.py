@@ -45,6 +45,8 @@ def equal(got, expected, what):
 
 _directories = []
 _servers = []
+at_end = []       # called when the servers have ended
+backend = None    # gives servers that name no log their flags; None: the embedded log
 keep_directories = False
 
 
@@ -58,6 +60,8 @@ def fresh_dir(name="data"):
 def _clean_up():
     for server in _servers:
         server.kill()
+    for function in at_end:
+        function()
     if keep_directories:
         return
     for path in _directories:
@@ -238,6 +242,8 @@ class Server:
         self.work_dir = fresh_dir(name)
         self.data_dir = data_dir or os.path.join(self.work_dir, "data")
         self.flags = dict(flags or {})
+        if backend is not None and "kafka.brokers" not in self.flags:
+            self.flags = {**backend.flags(self.data_dir), **self.flags}
         if admin:
             self.flags.setdefault("admin.key_file", admin_key_file(self.work_dir))
         self.env = dict(env or {})
@@ -444,10 +450,11 @@ def run_refused(server, seconds=20):
 # ---------------------------------------------------------------- suites
 
 class Suite:
-    """Cases that share one server unless they ask for their own. `rule` names what of the contract is checked."""
+    """Cases that share one server unless they ask for their own. `rule` names what of the contract is checked, `close` is called
+    when all have run."""
 
-    def __init__(self, name, rule, flags=None):
-        self.name, self.rule, self.flags = name, rule, flags
+    def __init__(self, name, rule, flags=None, close=None):
+        self.name, self.rule, self.flags, self.close = name, rule, flags, close
         self.cases = []
 
     def case(self, sentence):
@@ -463,9 +470,11 @@ class Suite:
 class Context:
     """What a case gets: the suite's server, options, and a way to say figures."""
 
-    def __init__(self, suite, options):
+    def __init__(self, suite, options, log="embedded", title=None):
         self._suite = suite
         self.options = options
+        self.log = log  # what it runs on: embedded or kafka
+        self.title = title or suite.name
         self.shared = None
         self.notes = []
 

@@ -47,6 +47,10 @@ class Ledger:
         self.position_clashes = []
         self.positions = None                  # a set when every position is to be seen once
         self.slowest_answer = 0.0
+        self.spooled = 0                       # 202 answers that say: in this node's spool
+        # Set while the log cannot take anything: monotonic time from which on no event that is sent may be answered "in the log".
+        self.log_is_away_since = None
+        self.false_acks = []                   # those that were
 
     def distinct_sent(self):
         return self.first_sent.count(1)
@@ -57,8 +61,11 @@ class Ledger:
             self.state.extend(bytes(more))
             self.first_sent.extend(bytes(more))
 
-    def ack(self, index, position):
+    def ack(self, index, position, spooled=False, sent_at=0.0):
         self.acks += 1
+        self.spooled += spooled
+        if not spooled and self.log_is_away_since is not None and sent_at > self.log_is_away_since:
+            self.false_acks.append((index, position))
         if self.state[index] != ACKED:
             self.state[index] = ACKED
             self.acked += 1
@@ -338,7 +345,10 @@ class Load:
             expected = f'"{ledger.events.prefix}-{index}"'.encode()
             if expected not in body:
                 raise Failure(f"the answer to {expected!r} names another event: {body!r}")
-            ledger.ack(index, position)
+            spooled = b'"durability":"spool"' in body
+            if spooled and position is not None or not spooled and b'"durability":"log"' not in body:
+                raise Failure(f"a 202 that does not say where it is durable: {body!r}")
+            ledger.ack(index, position, spooled, sent_at)
         elif status in (b"503", b"429"):
             if b"retry-after:" not in head:
                 raise Failure(f"{status!r} without Retry-After: {head!r}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end suites, all or those that are named, against a built adtrackd (ADTRACKD, or build/release/adtrackd).
-Prints a line a case (`ok`, `FAIL` or `skip` with the reason) and closes with `N passed, N failed, N skipped`; exit code 1
-when a case failed or none ran."""
+"""Runs the end-to-end suites, all or those that are named, against a built adtrackd (ADTRACKD, or build/release/adtrackd), on the
+embedded log and on a real Kafka that it starts (scripts/kafka-dev.sh) and ends. Prints a line a case (`ok`, `FAIL` or `skip`
+with the reason) and closes with `N passed, N failed, N skipped`; exit code 1 when a case failed or none ran."""
 
 import argparse
 import importlib
@@ -17,10 +17,22 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import harness  # noqa: E402
+import kafka  # noqa: E402
 
-# In the order in which a reader wants to know; the short ones first.
+# In the order in which a reader wants to know; the short ones first. These run on either log, each line says on which.
 SUITES = ["original_api", "ingest", "http_rules", "ads", "analytics", "duplicates", "metrics", "operations", "privacy", "freshness",
-          "restart", "kill9", "million", "disk_full", "memory"]
+          "restart", "kill9", "million", "memory"]
+EMBEDDED_SUITES = ["disk_full"]
+KAFKA_SUITES = ["kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_flaky", "kafka_faults"]
+
+
+def planned(names, backend):
+    """(log, suite) of those that were asked for, in order."""
+    plan = []
+    for log, suites in (("embedded", SUITES + EMBEDDED_SUITES), ("kafka", SUITES + KAFKA_SUITES)):
+        if backend in ("all", log):
+            plan += [(log, name) for name in suites if not names or name in names]
+    return plan
 
 
 class Tally:
@@ -40,26 +52,28 @@ class Tally:
             self.skipped += 1
 
 
-def run_case(tally, suite, context, sentence, function):
+def run_case(tally, context, sentence, function):
     context.notes = []
     started = time.monotonic()
     try:
+        if context.log == "kafka" and kafka.why_not():
+            raise harness.Skip(kafka.why_not())
         function(context)
         if context.shared is not None and not context.shared.alive():
             raise harness.Failure(f"the suite's server ended with {context.shared.process.returncode}: {context.shared.log_tail()}")
     except harness.Skip as skip:
-        tally.report("skip", suite.name, sentence, started, context.notes, str(skip))
+        tally.report("skip", context.title, sentence, started, context.notes, str(skip))
     except harness.Failure as failure:
-        tally.report("FAIL", suite.name, sentence, started, context.notes + [str(failure)])
+        tally.report("FAIL", context.title, sentence, started, context.notes + [str(failure)])
     except Exception:  # a case that breaks is a failed case, with the trace to say where
-        tally.report("FAIL", suite.name, sentence, started, context.notes + traceback.format_exc().splitlines())
+        tally.report("FAIL", context.title, sentence, started, context.notes + traceback.format_exc().splitlines())
     else:
-        tally.report("ok", suite.name, sentence, started, context.notes)
+        tally.report("ok", context.title, sentence, started, context.notes)
     if context.shared is not None and not context.shared.alive():
         context.shared = None  # the next case gets a new one
 
 
-def close_suite(tally, suite, context):
+def close_suite(tally, context):
     """The suite's server must have lived until now, stop with 0 and have written JSON lines only."""
     server = context.shared
     if server is None:
@@ -75,21 +89,42 @@ def close_suite(tally, suite, context):
             harness.check(isinstance(entry, dict), f"log line {number} is not an object: {line[:300]!r}")
 
     context.shared = None
-    run_case(tally, suite, context, "its server stops with code 0 and logged JSON lines only", function)
+    run_case(tally, context, "its server stops with code 0 and logged JSON lines only", function)
+
+
+def run_suite(tally, log, name, options):
+    suite = importlib.import_module(f"suites.{name}").suite
+    context = harness.Context(suite, options, log, f"{suite.name}[{log}]" if name in SUITES else suite.name)
+    print(f"-- {context.title}: {suite.rule}", flush=True)
+    harness.backend = kafka.Backend() if log == "kafka" and name in SUITES else None
+    for sentence, function in suite.cases:
+        if options.match in sentence:
+            run_case(tally, context, sentence, function)
+    close_suite(tally, context)
+    if suite.close is not None:
+        suite.close()
+    if harness.backend is not None:
+        harness.backend.close()
+        harness.backend = None
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="suite", help=f"of: {', '.join(SUITES)}")
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"of: {', '.join(SUITES + EMBEDDED_SUITES + KAFKA_SUITES)}")
+    parser.add_argument("--backend", choices=["all", "embedded", "kafka"], default="all", help="the logs to run on")
+    parser.add_argument("--rounds", type=int, default=3, help="kafka_faults: rounds of faults (30 is the long form)")
+    parser.add_argument("--freeze-seconds", type=float, default=8, help="kafka_faults: how long two brokers stand still (30 is the long form)")
+    parser.add_argument("--kill-node", choices=["both", "only", "no"], default="both", help="kafka_faults: with adtrackd killed at random too")
     parser.add_argument("--kills", type=int, default=10, help="kill9: how many kills (100 is the long form)")
     parser.add_argument("--events", type=int, default=50_000, help="million: distinct events, each sent 5 times (1000000 is the long form)")
     parser.add_argument("--seed", type=int, default=None, help="of everything random; printed")
     parser.add_argument("--match", default="", help="only cases whose sentence holds this text")
     parser.add_argument("--keep", action="store_true", help="keep the data directories and logs")
     options = parser.parse_args()
-    unknown = [name for name in options.suites if name not in SUITES]
+    unknown = [name for name in options.suites if name not in SUITES + EMBEDDED_SUITES + KAFKA_SUITES]
     if unknown:
         parser.error(f"no suite is called {', '.join(unknown)}")
+    plan = planned(options.suites, options.backend)
     if options.seed is None:
         options.seed = int.from_bytes(os.urandom(4), "big")
     if not harness.binary_present():
@@ -101,14 +136,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are ended too
     print(f"adtrackd: {harness.BINARY}; seed {options.seed}", flush=True)
     tally = Tally()
-    for name in options.suites or SUITES:
-        suite = importlib.import_module(f"suites.{name}").suite
-        print(f"-- {suite.name}: {suite.rule}", flush=True)
-        context = harness.Context(suite, options)
-        for sentence, function in suite.cases:
-            if options.match in sentence:
-                run_case(tally, suite, context, sentence, function)
-        close_suite(tally, suite, context)
+    for log, name in plan:
+        run_suite(tally, log, name, options)
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed or not tally.passed else 0
 

@@ -219,10 +219,35 @@ BOOST_AUTO_TEST_CASE(writes_need_the_admin_key_and_answer_as_the_contract_says) 
   BOOST_TEST(gone.body.empty());
 }
 
+BOOST_AUTO_TEST_CASE(the_quarantine_is_asked_for_with_the_admin_key) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(quarantine_page{{}, 3, true, {7, 130}}); };
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/admin/v1/quarantine")).status == 401);
+  auto r = c.ask(get("/admin/v1/quarantine?from=7:123&source=inbox&max=1000", admin));
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(r.body == R"({"data":[],"total":3,"next":"7:130"})");
+  BOOST_TEST(c.ask(get("/admin/v1/quarantine", admin)).status == 200);
+  const auto asked = gateway.calls(2);
+  BOOST_REQUIRE(asked.size() == 2u);
+  BOOST_TEST((asked[0].quarantine.source == quarantine_source::inbox));
+  BOOST_TEST(to_string(asked[0].quarantine.from) == "7:123");
+  BOOST_TEST(asked[0].quarantine.max == 1'000u);
+  BOOST_TEST((asked[1].quarantine.source == quarantine_source::events));
+  BOOST_TEST(to_string(asked[1].quarantine.from) == "0:0");
+  BOOST_TEST(asked[1].quarantine.max == 100u);
+  for (auto bad : {"max=0", "max=1001", "max=1&max=2", "from=7", "from=7:x", "source=log", "page=1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(get("/admin/v1/quarantine?" + std::string(bad), admin)).status == 400);
+  gateway.on_call = [](const fake_gateway::asked&) {
+    return actors::outcome(actors::failed{actors::failure::not_found, "this node keeps no quarantine"});
+  };
+  BOOST_TEST(c.ask(get("/admin/v1/quarantine", admin)).status == 404);
+}
+
 BOOST_AUTO_TEST_CASE(without_admin_keys_writes_are_403) {
   options.admin_keys.clear();
   raw_client c(start());
   BOOST_TEST(c.ask(with_method("DELETE", "/api/v1/ads/12", admin)).status == 403);
+  BOOST_TEST(c.ask(get("/admin/v1/quarantine", admin)).status == 403);
 }
 
 BOOST_AUTO_TEST_CASE(ingest_and_read_keys_close_their_routes_only) {

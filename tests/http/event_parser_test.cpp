@@ -245,4 +245,28 @@ BOOST_AUTO_TEST_CASE(invalid_utf8_and_raw_control_characters_are_refused) {
   BOOST_TEST(broken(R"({"event_id":"e","ad_id":1,"agent":"\x41"})"));
 }
 
+BOOST_AUTO_TEST_CASE(an_event_that_names_its_own_type_is_read_by_the_rules_of_that_type) {
+  event_parser parser;
+  const auto typed = [&](std::string_view body) {
+    event_context context;
+    context.now_s = now_s;
+    parsed p;
+    p.ok = parser.parse_typed(body, context, p.event, p.syntax, p.errors);
+    return p;
+  };
+  auto click = typed(R"({"watched_percent":80,"event_id":"e","ad_id":1,"type":"click"})");
+  BOOST_TEST((click.ok && click.event.type == event_type::click && click.event.watched_percent == 80));
+  auto impression = typed(R"({"type":"impression","watched_percent":800,"event_id":"e","ad_id":1})");
+  BOOST_TEST((impression.ok && impression.event.type == event_type::impression && impression.event.watched_percent == absent));
+  BOOST_TEST(impression.event.time_s == now_s);
+  BOOST_TEST(!impression.event.time_given);
+  BOOST_TEST(typed(R"({"event_id":"e","ad_id":1})").message("type") == "is required");
+  for (std::string_view wrong : {"\"view\"", "\"Click\"", "1", "null", "\"\"", "\"click\\u0000\""})
+    BOOST_TEST(typed(R"({"event_id":"e","ad_id":1,"type":)" + std::string(wrong) + "}").message("type") ==
+               "must be \"click\" or \"impression\"");
+  BOOST_TEST(!typed(R"({"type":"click","type":"click","event_id":"e","ad_id":1})").syntax.empty());
+  BOOST_TEST(!typed("[]").syntax.empty());
+  BOOST_TEST(!typed(R"({"type":"click","ad_id":1})").ok);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -24,6 +24,7 @@ public:
     uint32_t page = 0, limit = 0;
     ad_fields fields;
     std::string if_match;
+    quarantine_query quarantine;
   };
   // Answers at once: an ingest item, or another call. Unset: the test completes.
   std::function<actors::outcome(const actors::ingest_item&)> on_item;
@@ -52,16 +53,21 @@ public:
     return true;
   }
   void query(actors::ticket t, analytics_query q) override {
-    asked a{"query", t, std::move(q), 0, 0, 0, {}, {}};
+    asked a{"query", t, std::move(q), 0, 0, 0, {}, {}, {}};
     ask(std::move(a));
   }
-  void list_ads(actors::ticket t, uint32_t page, uint32_t limit) override { ask({"list_ads", t, {}, 0, page, limit, {}, {}}); }
-  void get_ad(actors::ticket t, uint64_t id) override { ask({"get_ad", t, {}, id, 0, 0, {}, {}}); }
-  void create_ad(actors::ticket t, ad_fields f) override { ask({"create_ad", t, {}, 0, 0, 0, std::move(f), {}}); }
-  void update_ad(actors::ticket t, uint64_t id, ad_fields f, std::string m) override {
-    ask({"update_ad", t, {}, id, 0, 0, std::move(f), std::move(m)});
+  void list_ads(actors::ticket t, uint32_t page, uint32_t limit) override {
+    ask({"list_ads", t, {}, 0, page, limit, {}, {}, {}});
   }
-  void delete_ad(actors::ticket t, uint64_t id, std::string m) override { ask({"delete_ad", t, {}, id, 0, 0, {}, std::move(m)}); }
+  void get_ad(actors::ticket t, uint64_t id) override { ask({"get_ad", t, {}, id, 0, 0, {}, {}, {}}); }
+  void create_ad(actors::ticket t, ad_fields f) override { ask({"create_ad", t, {}, 0, 0, 0, std::move(f), {}, {}}); }
+  void update_ad(actors::ticket t, uint64_t id, ad_fields f, std::string m) override {
+    ask({"update_ad", t, {}, id, 0, 0, std::move(f), std::move(m), {}});
+  }
+  void delete_ad(actors::ticket t, uint64_t id, std::string m) override {
+    ask({"delete_ad", t, {}, id, 0, 0, {}, std::move(m), {}});
+  }
+  void quarantine(actors::ticket t, quarantine_query q) override { ask({"quarantine", t, {}, 0, 0, 0, {}, {}, q}); }
   actors::readiness ready() override {
     if (on_state) on_state();
     return state;

@@ -82,6 +82,40 @@ BOOST_AUTO_TEST_CASE(explain_adds_positions_of_the_newest_record_and_the_shards)
   BOOST_TEST(text.substr(text.find(",\"positions\"")) == expected);
 }
 
+BOOST_AUTO_TEST_CASE(faults_of_the_log_stand_behind_the_shards_and_are_left_out_when_there_are_none) {
+  auto a = sample();
+  BOOST_TEST(rendered(a).find("log_faults") == std::string::npos);
+  a.log_faults = {{7, log_fault::fork}, {9, log_fault::gap}};
+  const std::string shards = R"("shards":{"total":16,"answered":16})";
+  const std::string faults = R"({"shard":7,"kind":"fork"},{"shard":9,"kind":"gap"})";
+  BOOST_TEST(rendered(a).ends_with(shards + R"(,"log_faults":[)" + faults + "]}"));
+  a.log_changed = true;
+  BOOST_TEST(rendered(a).ends_with(shards + R"(,"log_faults":[)" + faults + R"(,{"shard":null,"kind":"changed"}]})"));
+  a.log_faults.clear();
+  BOOST_TEST(rendered(a).ends_with(shards + R"(,"log_faults":[{"shard":null,"kind":"changed"}]})"));
+  BOOST_TEST(rendered(a, true).find(R"(}],"positions":)") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(the_quarantine_is_valid_json_whatever_bytes_it_holds) {
+  quarantine_page page;
+  std::string out;
+  render_quarantine(out, page);
+  BOOST_TEST(out == R"({"data":[],"total":0,"next":null})");
+  page.entries.push_back(
+      {quarantine_source::events, 7, 123, 1'753'200'972'000, "syntax", std::string("a\"\xff\0\xe2\x82", 6), 17});
+  page.entries.push_back({quarantine_source::inbox, 8, 0, 1'753'200'972'001, "stamps", "{}", 2});
+  page.total = 12;
+  page.more = true;
+  page.next = {8, 5};
+  out.clear();
+  render_quarantine(out, page);
+  BOOST_TEST(out ==
+             R"({"data":[{"source":"events","position":"7:123","time":"2025-07-22T16:16:12.000Z","reason":"syntax","size":17,)"
+             "\"value\":\"a\\\"\xef\xbf\xbd\\u0000\xef\xbf\xbd\xef\xbf\xbd\"},"
+             R"({"source":"inbox","position":"8:0","time":"2025-07-22T16:16:12.001Z","reason":"stamps","size":2,"value":"{}"}],)"
+             R"("total":12,"next":"8:5"})");
+}
+
 BOOST_AUTO_TEST_CASE(ads_are_written_with_their_pagination) {
   actors::ads_page page;
   ad a;

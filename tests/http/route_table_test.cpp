@@ -7,8 +7,8 @@ using namespace adtrack::http;
 BOOST_AUTO_TEST_SUITE(http_route_table)
 
 BOOST_AUTO_TEST_CASE(each_path_finds_its_route_with_and_without_a_slash_at_the_end) {
-  for (auto where :
-       {route::click, route::impression, route::ads, route::analytics, route::metrics, route::healthz, route::readyz}) {
+  for (auto where : {route::click, route::impression, route::ads, route::analytics, route::metrics, route::healthz, route::readyz,
+                     route::quarantine}) {
     std::string path(pattern(where));
     BOOST_TEST_CONTEXT(path) {
       BOOST_TEST((match_route(path).where == where));
@@ -36,6 +36,7 @@ BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
   BOOST_TEST(allowed_methods(route::ads) == "GET, HEAD, POST, OPTIONS");
   BOOST_TEST(allowed_methods(route::ad) == "GET, HEAD, PUT, DELETE, OPTIONS");
   BOOST_TEST(allowed_methods(route::analytics) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::quarantine) == "GET, HEAD, OPTIONS");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -44,6 +44,29 @@ BOOST_AUTO_TEST_CASE(is_made_with_its_parents_and_opens_again) {
   BOOST_REQUIRE_MESSAGE(again.ok(), again.why.message);
 }
 
+BOOST_AUTO_TEST_CASE(belongs_to_the_log_that_it_was_first_used_with) {
+  {
+    auto opened = data_dir::open(path);
+    BOOST_REQUIRE(opened.ok());
+    BOOST_TEST((*opened)->bind_log("kafka adtrack").ok());
+    BOOST_TEST((*opened)->bind_log("kafka adtrack").ok());
+  }
+  auto again = data_dir::open(path);
+  BOOST_REQUIRE(again.ok());
+  auto other = (*again)->bind_log("embedded");
+  BOOST_TEST((other.code == errc::mismatch));
+  BOOST_TEST(other.message.find("\"kafka adtrack\", not to \"embedded\"") != std::string::npos);
+  BOOST_TEST((*again)->bind_log("kafka adtrack").ok());
+}
+
+BOOST_AUTO_TEST_CASE(of_before_logs_were_named_belongs_to_the_embedded_one) {
+  auto opened = data_dir::open(path);
+  BOOST_REQUIRE(opened.ok());
+  std::filesystem::create_directories((*opened)->log_path());
+  BOOST_TEST(((*opened)->bind_log("kafka adtrack").code == errc::mismatch));
+  BOOST_TEST((*opened)->bind_log("embedded").ok());
+}
+
 BOOST_AUTO_TEST_CASE(is_refused_to_a_second_holder_with_a_sentence_that_names_it) {
   auto opened = data_dir::open(path);
   BOOST_REQUIRE(opened.ok());

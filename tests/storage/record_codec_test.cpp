@@ -180,6 +180,7 @@ BOOST_AUTO_TEST_CASE(a_batch_says_where_it_stands) {
   BOOST_TEST(none.first_offset == 100);
   BOOST_TEST(none.next_offset == 100);
   BOOST_TEST(none.records.empty());
+  BOOST_TEST(none.last.offset == -1);
   const std::vector<stored_record> stored = {{102, 1, "broken"},
                                              {103, 2, encode(sample_control())},
                                              {107, 3, std::string(sample_text)},
@@ -188,7 +189,8 @@ BOOST_AUTO_TEST_CASE(a_batch_says_where_it_stands) {
   const auto batch = decoder.decode(0, 1, 100, stored);
   BOOST_TEST(batch.first_offset == 100);
   BOOST_TEST(batch.next_offset == 121);
-  BOOST_TEST(batch.last_hash == XXH3_64bits(stored[4].value.data(), stored[4].value.size()));
+  BOOST_TEST(batch.last.offset == stored[4].offset);
+  BOOST_TEST(batch.last.hash == XXH3_64bits(stored[4].value.data(), stored[4].value.size()));
   BOOST_REQUIRE(batch.records.size() == 5u);
   using kind = shard_record::kind;
   const kind kinds[] = {kind::skipped, kind::control, kind::event, kind::skipped, kind::control};
@@ -203,6 +205,17 @@ BOOST_AUTO_TEST_CASE(a_batch_says_where_it_stands) {
   BOOST_TEST(batch.skipped[0].offset == 102);
   BOOST_TEST(batch.skipped[1].offset == 109);
   BOOST_TEST(batch.controls.size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_skipped_record_carries_its_time_its_size_and_the_beginning_of_its_value) {
+  const std::string value = "x" + std::string(3'000, '\xff');
+  const auto batch = decode_one(value);
+  BOOST_REQUIRE(batch.skipped.size() == 1u);
+  BOOST_TEST(batch.skipped[0].offset == 7);
+  BOOST_TEST(batch.skipped[0].log_time_ms == 1'000);
+  BOOST_TEST(batch.skipped[0].size == 3'001u);
+  BOOST_TEST(batch.skipped[0].value == value.substr(0, 1'024));
+  BOOST_TEST(decode_one("{}").skipped.at(0).value == "{}");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_json_is_skipped_as_syntax) {

@@ -275,6 +275,37 @@ BOOST_AUTO_TEST_CASE(what_was_not_committed_is_applied_again_after_a_restart_and
   check_many_answers(*e, oracle, 3, 100, o);
 }
 
+BOOST_AUTO_TEST_CASE(the_last_record_of_what_was_committed_is_known_after_a_restart) {
+  rocks r;
+  stream_options o;
+  o.records = 3'000;
+  auto s = make_stream(43, o);
+  const auto marked = [&](size_t from, size_t to, int64_t at) {
+    auto b = cut(s, from, to, at);
+    b.last = {b.records.back().offset, 1'000'000 + b.records.size() * static_cast<uint64_t>(to)};
+    return b;
+  };
+  auto e = open(r.open(), {.commit_records = 1'000});
+  BOOST_TEST(e->last_record().offset == -1);
+  // A batch fills the group half way: what is committed ends with the batch, whose last record is known.
+  require(e->apply(marked(0, 700, 0)));
+  const auto second = marked(700, 1'400, e->next_offset());
+  require(e->apply(second));
+  BOOST_TEST(!e->dirty());
+  require(e->apply(marked(1'400, 1'500, e->next_offset())));
+  BOOST_TEST(e->last_record().offset == s.records[1'499].offset);
+  e.reset(); // without a commit
+  e = open(r.open(), {.commit_records = 1'000});
+  BOOST_TEST(e->next_offset() == s.records[1'399].offset + 1);
+  BOOST_TEST((e->last_record() == second.last));
+  // A batch without records, as behind a stretch of the log that holds none, changes nothing of it.
+  record_batch none;
+  none.first_offset = e->next_offset();
+  none.next_offset = e->next_offset() + 5;
+  require(e->apply(none));
+  BOOST_TEST((e->last_record() == second.last));
+}
+
 BOOST_AUTO_TEST_CASE(a_view_keeps_its_numbers_while_the_engine_goes_on) {
   rocks r;
   stream_options o;

@@ -16,7 +16,30 @@ using storage::errc;
 using storage::status;
 
 scripted_log::scripted_log(uint32_t partitions, std::function<int64_t()> now_ms)
-    : under_(storage::make_memory_log(partitions, std::move(now_ms))) {}
+    : under_(storage::make_memory_log(partitions, now_ms)), now_ms_(std::move(now_ms)) {}
+
+void scripted_log::on_appended(std::function<void()> callback) {
+  appended_ = std::move(callback);
+  under_->on_appended(appended_);
+}
+
+void scripted_log::fork(uint32_t partition, int64_t from, const std::vector<std::string>& values) {
+  auto other = storage::make_memory_log(partitions(), now_ms_);
+  const auto copy = [&other](uint32_t to, const std::string& value) { other->append({{to, value}}, [](auto) {}); };
+  for (uint32_t p = 0; p < partitions(); ++p) {
+    const auto begin = under_->begin(p), end = under_->end(p).offset;
+    for (int64_t i = 0; i < begin; ++i) copy(p, "trimmed");
+    auto all = under_->read(p, begin, static_cast<size_t>(end - begin), SIZE_MAX);
+    BOOST_REQUIRE(all.ok());
+    for (const auto& record : *all)
+      if (p != partition || record.offset < from) copy(p, record.value);
+    if (p == partition)
+      for (const auto& value : values) copy(p, value);
+    BOOST_REQUIRE(other->trim(p, std::min(begin, other->end(p).offset)).ok());
+  }
+  under_ = std::move(other);
+  under_->on_appended(appended_ ? appended_ : [] {});
+}
 
 void scripted_log::append(std::vector<storage::log_record> records, storage::append_done done) {
   append_sizes.push_back(records.size());
@@ -26,6 +49,7 @@ void scripted_log::append(std::vector<storage::log_record> records, storage::app
   case mood::take: return under_->append(std::move(records), std::move(done));
   case mood::hold: held_.emplace_back(std::move(records), std::move(done)); return;
   case mood::lose: return;
+  case mood::spool: return done(all(append_fate::spooled));
   case mood::fail: break;
   }
   writable_ = false;
@@ -38,6 +62,8 @@ void scripted_log::release() {
 
 storage::result<std::vector<storage::stored_record>> scripted_log::read(uint32_t partition, int64_t from, size_t max_records,
                                                                         size_t max_bytes) {
+  if (before_read) std::exchange(before_read, nullptr)();
+  if (reads_nothing) return std::vector<storage::stored_record>{};
   if (reads_fail) return status{errc::io, "the disk does not answer"};
   auto out = under_->read(partition, from, max_records, max_bytes);
   if (out.ok() && !out->empty()) reads.emplace_back(partition, out->size());
@@ -108,6 +134,7 @@ public:
       ++fates_.counted;
     }
     now_.next = batch.next_offset;
+    now_.last = batch.last;
     dirty_ = true;
     return {};
   }
@@ -126,6 +153,7 @@ public:
     return {};
   }
   int64_t next_offset() const noexcept override { return now_.next; }
+  record_mark last_record() const noexcept override { return now_.last; }
   int64_t synced_offset() const noexcept override { return synced_; }
   bool dirty() const noexcept override { return dirty_; }
   int64_t clock_ms() const noexcept override { return 0; }
@@ -211,6 +239,32 @@ uint64_t ad_in_shard(uint32_t shard, uint32_t shards) {
     if (shard_of(ad, shards) == shard) return ad;
 }
 
+namespace {
+
+// A store in memory whose writes fail while the flag is set.
+class fragile_store final : public storage::shard_store {
+public:
+  explicit fragile_store(const bool& fails) : fails_(fails) {}
+  std::unique_ptr<storage::store_batch> new_batch() override { return under_->new_batch(); }
+  status write(storage::store_batch& batch) override {
+    return fails_ ? status{errc::io, "the disk is full"} : under_->write(batch);
+  }
+  status sync() override { return under_->sync(); }
+  void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) override { under_->set_row_horizons(seconds_ms, minutes_ms); }
+  storage::result<std::string> get(std::string_view key) const override { return under_->get(key); }
+  status scan(std::string_view from, std::string_view to,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return under_->scan(from, to, visit);
+  }
+  std::shared_ptr<const storage::store_reader> snapshot() override { return under_->snapshot(); }
+
+private:
+  const bool& fails_;
+  std::unique_ptr<storage::shard_store> under_ = storage::make_memory_shard_store();
+};
+
+} // namespace
+
 actor_fixture::system_settings::system_settings() {
   add_message_types<caf::id_block::adtrack>();
   set("scheduler.policy", caf::atom("testing"));
@@ -233,6 +287,16 @@ actor_fixture::actor_fixture(uint32_t shards, const std::function<void(actors::n
         storage::make_memory_stream([this] { return now_ms; }), [token] { return std::to_string(++*token); },
         [this] { return now_ms; });
   };
+  storage::quarantine_options limits;
+  limits.steady_ms = [this] { return now_ms; };
+  auto opened = storage::quarantine::open(
+      [this]() -> storage::result<std::unique_ptr<storage::shard_store>> {
+        return std::unique_ptr<storage::shard_store>(std::make_unique<fragile_store>(quarantine_fails));
+      },
+      limits);
+  BOOST_REQUIRE_MESSAGE(opened.ok(), opened.why.message);
+  quarantine = std::move(*opened);
+  parts.quarantine = quarantine;
   parts.metrics = &metrics;
   parts.wanted = wanted;
   parts.now_ms = [this] { return now_ms; };

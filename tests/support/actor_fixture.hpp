@@ -19,6 +19,7 @@
 #include "config/telemetry.hpp"
 #include "storage/catalogue.hpp"
 #include "storage/event_log.hpp"
+#include "storage/quarantine.hpp"
 #include "storage/shard_engine.hpp"
 
 namespace adtrack::testing {
@@ -26,7 +27,8 @@ namespace adtrack::testing {
 // A memory log with a script.
 class scripted_log final : public storage::event_log {
 public:
-  enum class mood { take, hold, lose, fail }; // at once; keep the answer; never answer; answer `unknown` and become read-only
+  // At once; keep the answer; never answer; answer `unknown` and become read-only; answer `spooled`.
+  enum class mood { take, hold, lose, fail, spool };
   explicit scripted_log(uint32_t partitions, std::function<int64_t()> now_ms);
 
   uint32_t partitions() const noexcept override { return under_->partitions(); }
@@ -38,19 +40,31 @@ public:
   storage::status trim(uint32_t partition, int64_t below) override { return under_->trim(partition, below); }
   storage::status reopen() override;
   bool writable() const noexcept override { return writable_; }
-  void on_appended(std::function<void()> callback) override { under_->on_appended(std::move(callback)); }
+  void on_appended(std::function<void()> callback) override;
+  uint64_t generation(uint32_t) override { return next_generation; }
+  storage::status health() override { return shape; }
+  uint64_t waiting() override { return waiting_records; }
 
   void release(); // answers what was held
+  // Another history takes the place of this one: what a partition holds from `from` on is gone, and these stand there instead.
+  void fork(uint32_t partition, int64_t from, const std::vector<std::string>& values);
 
   mood next = mood::take;
   bool reopens = true;
   bool reads_fail = false;
+  bool reads_nothing = false; // as a log that has not fetched yet
+  std::function<void()> before_read;
+  uint64_t next_generation = 0; // what generation() says
+  storage::status shape;        // what health() says
+  uint64_t waiting_records = 0; // what waiting() says
   int reopen_calls = 0;
   std::vector<size_t> append_sizes;               // records an append, in order
   std::vector<std::pair<uint32_t, size_t>> reads; // partition, records, of successful reads that found something
 
 private:
   std::unique_ptr<storage::event_log> under_;
+  const std::function<int64_t()> now_ms_;
+  std::function<void()> appended_;
   std::atomic<bool> writable_{true};
   std::vector<std::pair<std::vector<storage::log_record>, storage::append_done>> held_;
 };
@@ -68,6 +82,7 @@ struct engine_script {
 
   struct content {
     int64_t next = 0;
+    record_mark last;
     bool has_control = false;
     control in_force;
     std::map<uint64_t, uint64_t> clicks; // by ad
@@ -118,6 +133,8 @@ struct actor_fixture {
   control wanted;
   config::metrics metrics;
   std::shared_ptr<scripted_log> log;
+  bool quarantine_fails = false; // every write to it; its clock is now_ms
+  std::shared_ptr<storage::quarantine> quarantine;
   std::vector<std::shared_ptr<engine_script>> engines;
   collecting_sink sink;
   actors::context_ptr context;
