@@ -10,6 +10,7 @@ pom=$root/scripts/kafka/pom.xml
 jars=${XDG_CACHE_HOME:-$HOME/.cache}/adtrack/kafka/$(sed -n 's|.*<version>\(3[0-9.]*\)</version>.*|\1|p' "$pom")
 ready_secs_max=90
 stop_secs_max=20
+fetch_secs_max=300
 
 usage() {
   cat <<TXT
@@ -105,7 +106,7 @@ fetch() {
   install_packages "${packages_kafka[@]}"
   say "getting Kafka's jars into $jars"
   mkdir -p "$jars"
-  mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$jars" -Dmdep.overWriteIfNewer=true ||
+  timeout "$fetch_secs_max" mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$jars" -Dmdep.overWriteIfNewer=true ||
     die "Maven could not get Kafka: is there a network, and do its settings name a mirror that works?"
   touch "$jars/complete"
 }

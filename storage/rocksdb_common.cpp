@@ -122,6 +122,18 @@ status check_not_headless(const std::string& path, rocksdb::Env* env) {
   return {};
 }
 
+status check_room(const std::string& path, rocksdb::Env* env) {
+  std::vector<rocksdb::Env::FileAttributes> files;
+  env = env_or_default(env);
+  uint64_t free = 0, needed = probe_bytes;
+  if (!env->GetChildrenFileAttributes(path, &files).ok() || !env->GetFreeSpace(path, &free).ok()) return {};
+  for (const auto& file : files)
+    if (file.name.ends_with(".log")) needed += file.size_bytes;
+  if (free >= needed) return {};
+  return {errc::io, "opening " + path + " needs " + std::to_string(needed >> 20) + " MiB and the disk has " +
+                        std::to_string(free >> 20) + " MiB; make room on the disk"};
+}
+
 status probe_directory(const std::string& path, rocksdb::Env* env) {
   env = env_or_default(env);
   const std::string name = path + "/probe.tmp";

@@ -38,6 +38,11 @@ status check_not_headless(const std::string& path, rocksdb::Env* env);
 // Whether the directory takes a write and a sync now: a small file is written, synced and removed.
 status probe_directory(const std::string& path, rocksdb::Env* env);
 
+// Whether the database in the directory, which is closed, can be opened as far as room on the disk goes. Opening writes what the
+// write-ahead logs hold to tables; when it runs out of room half way it leaves them behind, and they take the room of the next try.
+// A file system that does not tell is believed to have room.
+status check_room(const std::string& path, rocksdb::Env* env);
+
 // Creates the directory and its parents, and syncs the directory that holds it.
 status make_directory(const std::string& path, rocksdb::Env* env);
 

@@ -279,8 +279,7 @@ status rocksdb_log::reopen() {
   std::lock_guard writing(write_mutex_);
   if (healthy_->load()) return {};
   // While the cause is still there, the open database stays: it can be read.
-  if (db_)
-    if (auto s = probe_directory(options_.path, options_.env); !s.ok()) return s;
+  if (auto s = (db_ ? probe_directory : check_room)(options_.path, options_.env); !s.ok()) return s;
   std::unique_lock replacing(database_mutex_);
   db_.reset();
   return open();

@@ -170,6 +170,9 @@ public:
     auto options = durable_options(env, healthy_);
     options.write_buffer_manager = budget.write_buffers;
     options.write_buffer_size = std::max<size_t>(4 << 20, std::min<size_t>(64 << 20, budget.write_buffer_bytes / 2));
+    // RocksDB would reserve 1.1 times its write buffer for each store's log: 1 GB for 16 shards, which a disk that was full and has a
+    // little room again lost at once to the shards, before the event log could open.
+    options.allow_fallocate = false;
     options.avoid_flush_during_shutdown = true; // a flush after a failed write aborts; what is logged needs none
     options.merge_operator = std::make_shared<row_merge_operator>();
     options.compaction_filter = filter_.get();

@@ -38,8 +38,7 @@ public:
 
   status reopen() override {
     if (healthy_->load()) return {};
-    if (db_)
-      if (auto s = probe_directory(options_.path, options_.env); !s.ok()) return s;
+    if (auto s = (db_ ? probe_directory : check_room)(options_.path, options_.env); !s.ok()) return s;
     db_.reset();
     return open();
   }

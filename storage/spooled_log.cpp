@@ -14,6 +14,9 @@
 namespace adtrack::storage {
 namespace {
 
+// An event's record is no larger, so with less room than this the spool soon refuses.
+constexpr uint64_t record_bytes_max = 4'096;
+
 bool is_durable(const append_outcome& outcome) { return outcome.fate == append_fate::durable; }
 
 // What was handed to the log behind and has no outcome yet, and what that says of the log. Shared with the callbacks, which may
@@ -293,7 +296,7 @@ status spooled_log_impl::reopen() {
 
 bool spooled_log_impl::writable() const noexcept {
   if (!watch_->last().outage() && inner_->writable()) return true;
-  return options_.policy == outage_policy::spool && queue_->writable() && queue_->has_room(1, 0);
+  return options_.policy == outage_policy::spool && queue_->writable() && queue_->has_room(1, record_bytes_max);
 }
 
 spool_state spooled_log_impl::state() const {
@@ -305,7 +308,7 @@ spool_state spooled_log_impl::state() const {
   out.held_bytes = depth.held_bytes;
   if (depth.oldest_accepted_ms >= 0) out.oldest_age_ms = std::max<int64_t>(0, options_.now_ms() - depth.oldest_accepted_ms);
   out.outage = watch_->last().outage();
-  out.writable = queue_->writable() && queue_->has_room(1, 0);
+  out.writable = queue_->writable() && queue_->has_room(1, record_bytes_max);
   return out;
 }
 

@@ -432,17 +432,18 @@ BOOST_AUTO_TEST_CASE(refuses_throughout_an_outage_when_told_to) {
 }
 
 BOOST_AUTO_TEST_CASE(refuses_when_the_spool_is_full_and_drains_nothing_of_what_it_refused) {
-  max_bytes = 3 * (spool_entry_overhead + 1);
+  const std::string a(3'000, 'a'), b(3'000, 'b'), c(3'000, 'c');
+  max_bytes = 3 * (spool_entry_overhead + a.size()) + 1'000; // a small record would fit, but most do not
   open();
   begin_outage();
-  for (const auto* value : {"a", "b", "c"}) BOOST_TEST((fate(value) == append_fate::spooled));
-  BOOST_TEST((fate("d") == append_fate::refused));
+  for (const auto& value : {a, b, c}) BOOST_TEST((fate(value) == append_fate::spooled));
+  BOOST_TEST((fate(std::string(3'000, 'd')) == append_fate::refused));
   BOOST_TEST(!log->state().writable);
   BOOST_TEST(!log->writable());
   behind.answer(append_fate::unknown);
   behind.how = mood::durable;
   live(1'000);
-  BOOST_TEST(behind.values() == (strings{"a", "b", "c"}), each);
+  BOOST_TEST(behind.values() == (strings{a, b, c}), each);
   BOOST_TEST(log->state().writable);
   BOOST_TEST(log->writable());
 }

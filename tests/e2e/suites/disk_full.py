@@ -11,7 +11,7 @@ from load import Events, Ledger, Load
 
 suite = Suite("disk_full", "promise 1: a full disk is 503 within 1 s, no ack, no crash; service within 10 s of room, nothing lost")
 
-SIZE_MIB = 256
+SIZE_MIB = 512
 
 
 def _mount(path):
