@@ -99,14 +99,14 @@ def _(t):
 def _(t):
     cluster, inbox, server = _start("inbox-kill")
     generator = random.Random(t.options.seed)
-    count = 20_000
-    for part in range(4):
-        cluster.produce(inbox, _with_keys(generator, [_event(n) for n in range(part * count // 4, (part + 1) * count // 4)]), key_separator="\t")
-        time.sleep(generator.uniform(0, 0.3))
+    count, kills = 80_000, 6
+    cluster.produce(inbox, _with_keys(generator, [_event(n) for n in range(count)]), key_separator="\t")
+    for _ in range(kills):
+        time.sleep(generator.uniform(0, 0.4))
         server.restart(hard=True)
     kafka.wait_for("all of them counted", 60, lambda: sum(row["gross_clicks"] for row in server.all_rows().values()) >= count, server, 0.3)
     kafka.settled(server)
     rows = server.all_rows()
-    t.note(f"4 kills, {sum(row['duplicates'] for row in rows.values())} of {count} events were appended once more")
+    t.note(f"{kills} kills, {sum(row['duplicates'] for row in rows.values())} of {count} events were appended once more")
     equal({ad: row["gross_clicks"] for ad, row in rows.items()}, {ad: count // ADS for ad in range(1, ADS + 1)}, "clicks by ad")
     equal(server.stop(), 0, "exit code")

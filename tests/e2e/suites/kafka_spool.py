@@ -45,6 +45,10 @@ def _count(server):
     return sum(row["gross_clicks"] for row in server.all_rows().values())
 
 
+def _counted(rows):
+    return {ad: {name: value for name, value in row.items() if name != "duplicates"} for ad, row in rows.items()}
+
+
 @suite.case("the broker stands still: 503 in doubt, then 202 out of the spool, which drains and counts once each")
 def _(t):
     cluster, server = _start("spool")
@@ -78,7 +82,9 @@ def _(t):
     duplicates = sum(row["duplicates"] for row in rows.values())
     check(20 <= duplicates <= 20 + len(refused) + len(taken), f"{duplicates} duplicates")
     server.restart(hard=True)
-    equal(server.all_rows(), rows, "rows after kill -9")
+    kafka.settled(server)
+    # A request that was in doubt, or a drain that was repeated, may still add a duplicate; what counts stays as it was.
+    equal(_counted(server.all_rows()), _counted(rows), "rows after kill -9")
     equal(server.stop(), 0, "exit code")
 
 
