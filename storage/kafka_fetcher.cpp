@@ -18,6 +18,7 @@ struct fetcher::position {
   std::atomic<bool> started{false};
   int64_t next = 0;
   std::deque<stored_record> waiting; // taken from the queue, not yet given
+  stored_record last{-1, 0, {}};     // given last; offset -1: none since it was started
   int64_t empty_to = -1;
   // Where what was given last came from. Kept over stop and seek: a new connection matters whatever was read in between.
   bool known_source = false;
@@ -60,7 +61,19 @@ void fetcher::stop(uint32_t partition) {
   of.messages.reset();
   of.started.store(false);
   of.waiting.clear();
+  of.last = {-1, 0, {}};
   of.empty_to = -1;
+}
+
+bool fetcher::resume(uint32_t partition, int64_t offset) {
+  auto& of = *positions_[partition];
+  if (!follows(partition)) return false;
+  if (of.next == offset) return true;
+  if (of.last.offset < 0 || of.last.offset != offset) return false;
+  of.next = offset;
+  of.waiting.push_front(std::move(of.last));
+  of.last = {-1, 0, {}};
+  return true;
 }
 
 // A queue of its own each time: nothing that was fetched for an earlier position can come out of it.
@@ -165,6 +178,7 @@ fetcher::taken fetcher::take(uint32_t partition, size_t max_records, size_t max_
     out.empty_to = of.empty_to;
   }
   if (out.moved) out.records.clear();
+  if (of.messages && !out.records.empty()) of.last = out.records.back();
   counts_.messages_in += out.records.size();
   counts_.bytes_in += bytes;
   return out;

@@ -30,6 +30,8 @@ public:
 
   bool follows(uint32_t partition) const; // it is started
   int64_t next(uint32_t partition) const; // the offset that it goes on from, when it is
+  // Goes on from `offset` when that is where it stands, or the record given last: who only looked at one leaves it to the next.
+  bool resume(uint32_t partition, int64_t offset);
   void seek(uint32_t partition, int64_t offset);
   void stop(uint32_t partition);
 

@@ -270,7 +270,7 @@ result<size_t> log_on_kafka::place_for(uint32_t partition, int64_t from, part& o
     for (const auto& each : fetchers_) each->stop(partition);
   const int64_t now = monotonic_ms();
   for (size_t i = 0; i < readers; ++i)
-    if (fetchers_[i]->follows(partition) && fetchers_[i]->next(partition) == from) return i;
+    if (fetchers_[i]->resume(partition, from)) return i;
   size_t best = readers;
   for (size_t i = 0; i < readers; ++i) {
     const bool is_free = !fetchers_[i]->follows(partition);

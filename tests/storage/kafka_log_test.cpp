@@ -292,6 +292,28 @@ BOOST_AUTO_TEST_CASE(a_quiet_log_keeps_its_generation) {
   BOOST_TEST(f.log->health().ok());
 }
 
+BOOST_AUTO_TEST_CASE(who_looks_at_one_record_does_not_take_it_from_the_reader_that_stands_there) {
+  fixture f;
+  for (const auto* value : {"a", "b", "c"}) f.append_until_durable(0, value);
+  std::vector<stored_record> seen;
+  eventually([&] {
+    auto got = f.log->read(0, 0, 1, 1);
+    if (got.ok()) seen = std::move(*got);
+    return !seen.empty();
+  });
+  BOOST_REQUIRE(seen.size() == 1u);
+  const auto fetched = f.log->stats().messages_in;
+  for (int again = 0; again < 2; ++again) { // at once: a place that has to fetch anew gives nothing yet
+    auto got = f.log->read(0, 0, 1, 1);
+    BOOST_REQUIRE(got.ok() && got->size() == 1u);
+    BOOST_TEST(got->front().value == seen.front().value);
+  }
+  auto rest = f.log->read(0, 0, 10, 1'000);
+  BOOST_REQUIRE(rest.ok() && !rest->empty());
+  BOOST_TEST(rest->front().offset == 0);
+  BOOST_TEST(f.log->stats().messages_in > fetched);
+}
+
 BOOST_AUTO_TEST_CASE(records_of_another_writer_move_the_end_and_are_told) {
   fixture f;
   std::atomic<int> told{0};
