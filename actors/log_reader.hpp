@@ -36,8 +36,8 @@ public:
   void init(pointer self, context_ptr context, std::shared_ptr<log_wake> wake);
   void seek(shard_actor shard, uint32_t partition, uint64_t epoch, int64_t offset, const record_mark& last);
   void credit(uint32_t partition, uint64_t epoch);
-  void woken(); // now, or when the linger time is over
-  void look();  // at every partition, once
+  void woken(); // looks now, or when the next part's time has come
+  void look();  // at the next part of the partitions; at all of them after a rest and when it fell behind
   void tick();
 
 private:
@@ -65,6 +65,8 @@ private:
   bool verify(uint32_t partition);
   void tell(uint32_t partition, log_fault fault, std::string detail);
   bool reading_failed(uint32_t partition, const storage::status& why);
+  void arm(std::chrono::microseconds after);
+  std::chrono::microseconds step() const; // between two parts of a sweep
   caf::actor_clock::time_point now() const;
 
   pointer self_ = nullptr;
@@ -73,7 +75,10 @@ private:
   std::vector<partition_state> partitions_;
   storage::record_decoder decoder_;
   uint32_t first_ = 0; // whose turn it is to be first
-  bool linger_armed_ = false;
+  uint32_t left_ = 0;  // partitions to look at in this sweep
+  bool more_ = false;  // one of this sweep had more to read
+  bool rung_ = false;  // since this sweep began
+  bool armed_ = false;
   caf::actor_clock::time_point looked_at_{};
 };
 

@@ -22,6 +22,13 @@ constexpr int64_t day_ms = 24 * hour_ms;
 constexpr int64_t digest_stride = 65'536;
 constexpr size_t digests_kept = 256;
 constexpr size_t settle_at_once = 256;
+// A shard that keeps up commits early once so many rows are dirty, if so few events share one that waiting would not save writes:
+// a question then waits for a commit of under 0.5 ms and not of 7 (measured: p99 at 5,000 events/s over 100,000 ads 1.8 ms, not 4.8).
+// By log time and not at once, since behind a commit every row is a new one: without it, 40,000 events/s of 1,000 ads took 1.5 times
+// the CPU.
+constexpr size_t early_commit_rows = 64;
+constexpr size_t early_commit_rows_per_record = 3;
+constexpr int64_t early_commit_ms = 50;
 constexpr size_t look_ahead = 12; // records whose memory is brought near before they are decided
 
 // What a record became, as the chain hash sees it. Never renumber.
@@ -143,6 +150,7 @@ private:
   fate_counts fates_;
   int64_t synced_offset_ = 0;
   size_t uncommitted_ = 0; // records since the last commit
+  int64_t committed_clock_ms_ = 0;
   std::deque<shard_digest> digests_;
   size_t fresh_digests_ = 0; // at the back of digests_, not yet stored
 };
@@ -188,7 +196,12 @@ status engine::apply(const record_batch& batch) {
     if (auto why = commit(); !why.ok()) return why;
   // While batches are small the shard keeps up, and a question or commit should find little left to do; grouping pays when it
   // catches up.
-  return records.size() <= settle_at_once ? rows_.settle() : status::success();
+  if (records.size() > settle_at_once) return status::success();
+  if (auto why = rows_.settle(); !why.ok()) return why;
+  const auto dirty = rows_.dirty_rows();
+  const bool early = dirty >= early_commit_rows && dirty >= early_commit_rows_per_record * uncommitted_ &&
+                     state_.clock_ms >= committed_clock_ms_ + early_commit_ms;
+  return early ? commit() : status::success();
 }
 
 // H is the running maximum of log time, but rises at most an hour a record: one record with a wrong clock cannot expire everything.
@@ -304,6 +317,7 @@ status engine::commit() {
   rows_.trim();
   store_->set_row_horizons(state_.buckets.seconds_ms, state_.buckets.minutes_ms);
   uncommitted_ = 0;
+  committed_clock_ms_ = state_.clock_ms;
   return status::success();
 }
 

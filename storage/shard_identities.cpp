@@ -13,7 +13,7 @@ constexpr size_t open_entry_bytes = 80; // measured: 48 B a slot at the table's 
 constexpr size_t open_rows_max = 1 << 18;
 constexpr size_t open_rows_min = 1 << 10;
 constexpr size_t merge_fan_in = 4;
-constexpr size_t blobs_max = 1'024; // before they are written as one: bounds what a restart has to seek
+constexpr size_t blobs_max = 4'096; // before they are written as one: bounds what a restart has to seek
 
 uint32_t day_of(uint32_t segment) { return segment / 24; }
 

@@ -28,6 +28,11 @@ result<row_value> load_row(const store_reader& store, const bucket_key& key) {
   return out;
 }
 
+std::vector<std::unique_ptr<shard_rows::cached_row>>::iterator shard_rows::place_of(ad_entry& ad, const bucket_key& key) {
+  return std::lower_bound(ad.rows.begin(), ad.rows.end(), key,
+                          [](const auto& c, const bucket_key& k) { return row_before(c->key, k.level, k.start_s); });
+}
+
 status shard_rows::obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made) {
   made = false;
   auto level = static_cast<size_t>(key.level);
@@ -35,8 +40,7 @@ status shard_rows::obtain(ad_entry& ad, const bucket_key& key, bool may_exist, c
     out = c;
     return status::success();
   }
-  auto it = std::lower_bound(ad.rows.begin(), ad.rows.end(), key,
-                             [](const auto& c, const bucket_key& k) { return row_before(c->key, k.level, k.start_s); });
+  auto it = place_of(ad, key);
   if (it != ad.rows.end() && (*it)->key == key) {
     ad.current[level] = out = it->get();
     return status::success();
@@ -57,6 +61,7 @@ status shard_rows::obtain(ad_entry& ad, const bucket_key& key, bool may_exist, c
   }
   if (!c->row) c->row = std::make_shared<bucket_row>();
   c->generation = generation_;
+  c->place = by_touch_.insert(by_touch_.begin(), c.get());
   account(*c);
   out = c.get();
   ad.current[level] = out;
@@ -83,7 +88,7 @@ bucket_row& shard_rows::writable(cached_row& c, int64_t clock_ms) {
     c.stale_hash = true;
     stale_.push_back(&c);
   }
-  c.generation = generation_;
+  touched_now(c);
   c.row->written_ms = std::max(c.row->written_ms, clock_ms); // minutes are settled out of order; the clock only rises
   return *c.row;
 }
@@ -233,31 +238,28 @@ void shard_rows::stage(store_batch& batch) {
   dirty_.clear();
 }
 
-void shard_rows::evict(uint32_t keep_since) {
-  for (auto it = ads_.begin(); it != ads_.end();) {
-    auto& ad = *it->second;
-    std::erase_if(ad.rows, [&](const auto& c) {
-      if (c->dirty || c->generation >= keep_since) return false;
-      auto& current = ad.current[static_cast<size_t>(c->key.level)];
-      if (current == c.get()) current = nullptr;
-      bytes_ -= c->bytes;
-      return true;
-    });
-    if (ad.rows.empty())
-      ads_.erase(it++);
-    else
-      ++it;
-  }
+void shard_rows::touched_now(cached_row& c) {
+  if (c.generation == generation_) return;
+  c.generation = generation_;
+  by_touch_.splice(by_touch_.begin(), by_touch_, c.place);
 }
 
+void shard_rows::evict(const cached_row& c) {
+  const auto found = ads_.find(c.key.ad_id);
+  auto& ad = *found->second;
+  auto& current = ad.current[static_cast<size_t>(c.key.level)];
+  if (current == &c) current = nullptr;
+  bytes_ -= c.bytes;
+  by_touch_.erase(c.place);
+  ad.rows.erase(place_of(ad, c.key)); // c ends here
+  if (ad.rows.empty()) ads_.erase(found);
+}
+
+// A few rows a commit rather than many at once: nobody waits for a sweep through the cache.
 void shard_rows::trim() {
   ++generation_;
-  if (bytes_ <= cache_bytes_) return;
-  // Down to three quarters of the bound; what the last commits touched goes last.
-  for (uint32_t commits : {8u, 2u, 1u, 0u}) {
-    evict(generation_ > commits ? generation_ - commits : 0);
-    if (bytes_ <= cache_bytes_ / 4 * 3) return;
-  }
+  // The rows that are made anew without being stored come from expired minutes; like all others here they are clean.
+  while (bytes_ > cache_bytes_ && !by_touch_.empty()) evict(*by_touch_.back());
 }
 
 std::vector<frozen_row> shard_rows::freeze(std::span<const uint64_t> ads) {

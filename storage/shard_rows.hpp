@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <vector>
@@ -49,8 +50,9 @@ public:
 
   // Puts every dirty row into the batch and calls it clean.
   void stage(store_batch& batch);
-  // After the batch is written: gives memory back when over the bound.
+  // After the batch is written: gives memory back while over the bound, what was touched longest ago first.
   void trim();
+  size_t dirty_rows() const noexcept { return dirty_.size(); }
   size_t memory_bytes() const noexcept { return bytes_ + touches_.capacity() * (sizeof(touch) + sizeof(touch_order)); }
 
   // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty.
@@ -72,27 +74,29 @@ private:
     visitor_set delta; // visitors added since the last stage
     bool dirty = false;
     bool stale_hash = false;
-    bool frozen = false; // a view may hold `row`: copy before writing
-    bool stored = false; // the store holds it
-    uint8_t merges = 0;  // as row_value::merges
-    uint32_t generation = 0;
+    bool frozen = false;     // a view may hold `row`: copy before writing
+    bool stored = false;     // the store holds it
+    uint8_t merges = 0;      // as row_value::merges
+    uint32_t generation = 0; // of the last touch
     size_t bytes = 0;
+    std::list<cached_row*>::iterator place; // in by_touch_
   };
   struct ad_entry {
     std::array<cached_row*, bucket_level_count> current{};
     std::vector<std::unique_ptr<cached_row>> rows; // sorted by (level, start)
   };
-  enum class need : uint8_t { find, find_or_make };
 
   // The rows of one ad and minute: which levels take part, coarsest first; the minute may be gone by the first one's horizons.
   status with_rows(const touch& first, int64_t last_clock_ms, std::array<cached_row*, bucket_level_count>& out);
   // Touches [from, to) of the order are of one ad and one minute, and the first one's expiry holds for all.
   status settle_run(size_t from, size_t to);
+  static std::vector<std::unique_ptr<cached_row>>::iterator place_of(ad_entry& ad, const bucket_key& key); // or where it belongs
   status obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made);
   bucket_row& writable(cached_row& c, int64_t clock_ms);
   void account(cached_row& c);
   void stage_row(store_batch& batch, cached_row& c, std::string& value);
-  void evict(uint32_t keep_since);
+  void touched_now(cached_row& c);
+  void evict(const cached_row& c);
 
   const shard_store& store_;
   size_t cache_bytes_;
@@ -100,6 +104,7 @@ private:
   uint32_t generation_ = 0;
   uint64_t sum_ = 0;
   absl::flat_hash_map<uint64_t, std::unique_ptr<ad_entry>> ads_;
+  std::list<cached_row*> by_touch_; // newest first; within a commit group in no order
   std::vector<cached_row*> dirty_;
   std::vector<cached_row*> stale_;
   std::vector<touch> touches_; // added since the last settle()

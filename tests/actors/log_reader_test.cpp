@@ -154,9 +154,37 @@ BOOST_AUTO_TEST_CASE(an_append_wakes_it_and_many_appends_wake_it_once) {
   f.run();
   BOOST_TEST(f.logs[0]->got.size() == 1u); // it lingers, so that a busy log is read in larger batches
   f.fill(0, 1);
-  f.advance(milliseconds(5));
+  for (int i = 0; i < 4; ++i) f.advance(milliseconds(3));
   BOOST_REQUIRE(f.logs[0]->got.size() == 2u);
   BOOST_TEST(f.logs[0]->got[1].second.records.size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(under_load_the_partitions_are_read_in_parts_and_none_is_forgotten) {
+  fixture f;
+  f.log->on_appended([wake = f.wake] { wake->ring(); });
+  f.seek(0);
+  f.seek(1);
+  f.advance(milliseconds(10));
+  f.advance(milliseconds(10));
+  f.fill(0, 1);
+  f.fill(1, 1);
+  f.run(); // after a rest: all
+  BOOST_TEST(f.logs[0]->got.size() == 1u);
+  BOOST_TEST(f.logs[1]->got.size() == 1u);
+  f.fill(0, 1);
+  f.fill(1, 1);
+  f.advance(milliseconds(3));
+  BOOST_TEST(f.logs[0]->got.size() + f.logs[1]->got.size() == 3u); // one of the two
+  f.credit(0);
+  f.credit(1);
+  f.fill(0, 1); // behind it, or before it: either way it comes with the next round
+  f.fill(1, 1);
+  for (int i = 0; i < 6; ++i) f.advance(milliseconds(3));
+  for (int p : {0, 1}) {
+    int64_t records = 0;
+    for (const auto& [epoch, batch] : f.logs[p]->got) records += static_cast<int64_t>(batch.records.size());
+    BOOST_TEST(records == 3);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(it_looks_every_100_ms_even_if_nobody_wakes_it) {
