@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <rocksdb/db.h>
 
@@ -171,8 +172,9 @@ int main(int argc, char** argv) {
     f.run(identities - f.fresh, 0);
     print(("filling the window to " + std::to_string(identities)).c_str(), f.spent, identities - before);
   }
-  for (double share : {0.0, 0.05, 0.5}) {
-    if (identities == 0) break; // a window that was asked for only
+  std::vector<double> shares; // of duplicates, in a full window: when one was asked for
+  if (identities > 0) shares = {0.0, 0.05, 0.5};
+  for (double share : shares) {
     f.spent = {};
     f.run(events, share);
     char what[80];
