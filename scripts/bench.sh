@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the benchmarks side by side and prints one table; tests/bench/README.md says how to read it.
+# Runs the benchmarks side by side and prints their tables; tests/bench/README.md says how to read them.
+# `bench.sh` runs front, query and apply, `bench.sh PART...` those named: also kafka, which starts a real broker of its own.
 # Installs nginx-light, wrk and Go when they are missing, and builds what is not built. Can be run again.
 set -euo pipefail
 
@@ -46,7 +47,13 @@ export ADTRACKD="${ADTRACKD:-$PWD/build/release/adtrackd}"
 [ -x "$ADTRACKD" ] || die "no adtrackd at $ADTRACKD"
 
 mkdir -p build
-(cd tests/bench/go_peer && GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -o ../../../build/go_peer .)
+go_peer() { # NAME FOLDER: what it needs beside the standard library comes from the Go module proxy
+  (cd tests/bench/go_peer && GOTOOLCHAIN=local go build -o "../../../build/$1" "./$2")
+}
+bench_binary() { # NAME
+  cmake --preset bench > /dev/null
+  cmake --build --preset bench --target "$1"
+}
 
 directory="${BENCH_DIR:-$PWD/build/bench-data}"
 mkdir -p "$directory"
@@ -54,16 +61,34 @@ work="$(mktemp -d "$directory/run.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 
 say "== benchmarks, $(date -u +%Y-%m-%dT%H:%M:%SZ), $(nproc) CPUs, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-say
-python3 tests/bench/front.py --go-peer build/go_peer --dir "$work" --rounds "${BENCH_ROUNDS:-5}" --seconds "${BENCH_SECONDS:-4}" \
-  --connections "${BENCH_CONNECTIONS:-64}"
-say
-python3 tests/bench/query.py --dir "$work" --ads "${BENCH_ADS:-100000}" --rate "${BENCH_RATE:-5000}" --queries "${BENCH_QUERIES:-4000}"
-say
-apply=build/bench/tests/bench/bench_apply
-if [ -x "$apply" ]; then
+
+part_front() {
+  go_peer go_peer file
+  python3 tests/bench/front.py --go-peer "$PWD/build/go_peer" --dir "$work" --rounds "${BENCH_ROUNDS:-5}" --seconds "${BENCH_SECONDS:-4}" \
+    --connections "${BENCH_CONNECTIONS:-64}"
+}
+part_query() {
+  python3 tests/bench/query.py --dir "$work" --ads "${BENCH_ADS:-100000}" --rate "${BENCH_RATE:-5000}" --queries "${BENCH_QUERIES:-4000}"
+}
+part_apply() {
+  bench_binary bench_apply
   say "shard apply"
-  "$apply"
-else
-  say "shard apply: not built (cmake --preset bench && cmake --build --preset bench)"
-fi
+  build/bench/tests/bench/bench_apply --dir "$work/apply"
+}
+part_kafka() {
+  scripts/install-deps.sh test
+  go_peer go_kafka_peer kafka
+  bench_binary bench_kafka
+  python3 tests/bench/kafka.py --go-peer "$PWD/build/go_kafka_peer" --load "$PWD/build/bench/tests/bench/bench_kafka" --dir "$work" \
+    --rounds "${BENCH_ROUNDS:-3}" --seconds "${BENCH_SECONDS:-5}"
+}
+
+parts=("$@")
+[ "$#" -gt 0 ] || parts=(front query apply)
+for part in "${parts[@]}"; do
+  declare -F "part_$part" > /dev/null || die "unknown part $part: front, query, apply or kafka"
+done
+for part in "${parts[@]}"; do
+  say
+  "part_$part"
+done

@@ -24,6 +24,8 @@ kafka-dev.sh start|stop|status|fetch [--brokers N] [--dir D] [--port P] [--adver
   --dir D     data, settings, logs and broker-<i>.pid files (default ./data/kafka-dev)
   --port P    port of the first broker on 127.0.0.1, the others follow; controllers are at P+10 on (default 9092)
   --advertise P  port that the first broker tells clients instead of its own: where a proxy for it listens
+  --secure    one broker also listens for TLS with a user (P+15: PLAIN, SCRAM-SHA-256; user adtrack, password in D/tls/password)
+              and for mutual TLS (P+16); its authority, certificates and keys are made in D/tls; fixed by the first start
 
 Three brokers keep three replicas of a topic and need two of them for a write; one broker needs --kafka.allow_unsafe.
 TXT
@@ -34,6 +36,7 @@ brokers=
 dir=
 port=
 advertise=
+secure=
 while [ $# -gt 0 ]; do
   case $1 in
   start | stop | status | fetch) command=$1 ;;
@@ -47,6 +50,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
     ;;
+  --secure) secure=yes ;;
   --help | -h)
     usage
     exit 0
@@ -73,7 +77,9 @@ agree() {
 brokers=$(agree brokers "$brokers" 1)
 port=$(agree port "$port" 9092)
 advertise=$(agree advertise "$advertise" "$port")
+secure=$(agree secure "$secure" no)
 case $brokers in 1 | 3) ;; *) die "--brokers is $brokers: must be 1 or 3" ;; esac
+[ "$secure" = no ] || [ "$brokers" = 1 ] || die "--secure is for one broker"
 case $port in '' | *[!0-9]*) die "--port is $port: must be a number" ;; esac
 case $advertise in '' | *[!0-9]*) die "--advertise is $advertise: must be a number" ;; esac
 
@@ -111,6 +117,48 @@ fetch() {
   touch "$jars/complete"
 }
 
+user_port() { echo $((port + 15)); }
+mutual_port() { echo $((port + 16)); }
+
+# sign NAME SUBJECT: a key and a certificate of our authority, in D/tls; good for 127.0.0.1.
+sign() {
+  openssl req -new -newkey rsa:2048 -nodes -keyout "$1.key" -subj "$2" -out "$1.request" 2>/dev/null
+  openssl x509 -req -in "$1.request" -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out "$1.pem" 2>/dev/null \
+    -extfile <(echo 'subjectAltName=IP:127.0.0.1')
+}
+
+make_tls() {
+  [ ! -e "$dir/tls/complete" ] || return 0
+  mkdir -p "$dir/tls"
+  chmod 700 "$dir/tls"
+  (
+    cd "$dir/tls"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj '/CN=kafka-dev authority' 2>/dev/null
+    sign broker '/CN=broker'
+    sign client '/CN=adtrack'
+    cat broker.key broker.pem >broker-both.pem
+    head -c 18 /dev/urandom | base64 | tr '+/' '-_' >password
+    touch complete
+  ) || die "openssl could not make certificates in $dir/tls"
+}
+
+secure_settings() {
+  local jaas=org.apache.kafka.common.security
+  cat <<TXT
+listeners=CLIENTS://127.0.0.1:$port,CONTROLLER://127.0.0.1:$(controller_port 1),USER://127.0.0.1:$(user_port),MUTUAL://127.0.0.1:$(mutual_port)
+advertised.listeners=CLIENTS://127.0.0.1:$advertise,USER://127.0.0.1:$(user_port),MUTUAL://127.0.0.1:$(mutual_port)
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,USER:SASL_SSL,MUTUAL:SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=$dir/tls/broker-both.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$dir/tls/ca.pem
+listener.name.mutual.ssl.client.auth=required
+listener.name.user.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.user.plain.sasl.jaas.config=$jaas.plain.PlainLoginModule required user_adtrack="$(cat "$dir/tls/password")";
+listener.name.user.scram-sha-256.sasl.jaas.config=$jaas.scram.ScramLoginModule required;
+TXT
+}
+
 write_settings() {
   local i=$1 insync=1
   [ "$brokers" = 1 ] || insync=2
@@ -138,6 +186,8 @@ broker.heartbeat.interval.ms=500
 num.network.threads=2
 num.io.threads=4
 TXT
+  # The later of two lines holds.
+  [ "$secure" = no ] || secure_settings >>"$(settings_file "$i")"
 }
 
 # run_java HEAP CLASS ARGUMENT...
@@ -154,6 +204,8 @@ make_folder() {
   echo "$brokers" >"$dir/brokers"
   echo "$port" >"$dir/port"
   echo "$advertise" >"$dir/advertise"
+  echo "$secure" >"$dir/secure"
+  [ "$secure" = no ] || make_tls
   cat >"$dir/log4j.properties" <<'TXT'
 log4j.rootLogger=WARN, console
 log4j.logger.kafka.server.KafkaRaftServer=INFO
@@ -171,7 +223,9 @@ start_broker() {
     die "port $(broker_port "$i") is taken by another process: give another --port"
   fi
   write_settings "$i"
-  (run_java 128m kafka.tools.StorageTool format --ignore-formatted -t "$(cat "$dir/cluster")" -c "$settings") \
+  local scram=()
+  [ "$secure" = no ] || scram=(--add-scram "SCRAM-SHA-256=[name=adtrack,password=$(cat "$dir/tls/password")]")
+  (run_java 128m kafka.tools.StorageTool format --ignore-formatted -t "$(cat "$dir/cluster")" -c "$settings" "${scram[@]}") \
     >"$dir/format-$i.log" 2>&1 || die "the folder of broker $i could not be formatted: $(tail -n 1 "$dir/format-$i.log")"
   [ ! -e "$(log_file "$i")" ] || mv "$(log_file "$i")" "$(log_file "$i").1"
   : >"$(log_file "$i")"
@@ -199,6 +253,12 @@ start() {
   for ((i = 1; i <= brokers; ++i)); do wait_for_broker "$i"; done
   if [ "$brokers" = 1 ]; then
     say "Kafka runs: --log.backend kafka --kafka.brokers $(joined address) --kafka.allow_unsafe true"
+    if [ "$secure" = yes ]; then
+      say "with a user: --kafka.brokers 127.0.0.1:$(user_port) --kafka.security_protocol sasl_ssl --kafka.sasl_mechanism SCRAM-SHA-256" \
+        "--kafka.sasl_username adtrack --kafka.sasl_password_file $dir/tls/password --kafka.ssl_ca_file $dir/tls/ca.pem"
+      say "by certificate: --kafka.brokers 127.0.0.1:$(mutual_port) --kafka.security_protocol ssl --kafka.ssl_ca_file $dir/tls/ca.pem" \
+        "--kafka.ssl_certificate_file $dir/tls/client.pem --kafka.ssl_key_file $dir/tls/client.key"
+    fi
   else
     say "Kafka runs: --log.backend kafka --kafka.brokers $(joined address)"
   fi

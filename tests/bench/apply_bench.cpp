@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -16,39 +15,14 @@
 #include "model/record_batch.hpp"
 #include "storage/rocksdb_shard_store.hpp"
 #include "storage/shard_engine.hpp"
+#include "tests/bench/stopwatch.hpp"
 
 using namespace adtrack;
 using namespace adtrack::storage;
+using bench::figures;
+using bench::stopwatch;
 
 namespace {
-
-struct figures {
-  double cpu_s = 0, process_cpu_s = 0, wall_s = 0;
-};
-
-double clock_s(clockid_t id) {
-  timespec t{};
-  clock_gettime(id, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
-}
-
-class stopwatch {
-public:
-  explicit stopwatch(figures& to)
-      : to_(to), thread_(clock_s(CLOCK_THREAD_CPUTIME_ID)), process_(clock_s(CLOCK_PROCESS_CPUTIME_ID)),
-        wall_(clock_s(CLOCK_MONOTONIC)) {}
-  ~stopwatch() {
-    to_.cpu_s += clock_s(CLOCK_THREAD_CPUTIME_ID) - thread_;
-    to_.process_cpu_s += clock_s(CLOCK_PROCESS_CPUTIME_ID) - process_;
-    to_.wall_s += clock_s(CLOCK_MONOTONIC) - wall_;
-  }
-  stopwatch(const stopwatch&) = delete;
-  stopwatch& operator=(const stopwatch&) = delete;
-
-private:
-  figures& to_;
-  double thread_, process_, wall_;
-};
 
 uint64_t mix(uint64_t x) {
   x ^= x >> 31;

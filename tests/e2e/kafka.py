@@ -53,15 +53,16 @@ def why_not():
 
 
 class Cluster:
-    """Of one or three brokers. `advertise`: the port that the first broker tells clients, for a proxy."""
+    """Of one or three brokers. `advertise`: the port that the first broker tells clients, for a proxy. `secure`: it also takes TLS."""
 
-    def __init__(self, brokers, advertise=None):
+    def __init__(self, brokers, advertise=None, secure=False):
         if why_not():
             raise Skip(why_not())
         self.size = brokers
         self.folder = harness.fresh_dir(f"kafka{brokers}")
         self.port = free_ports()
         self.advertise = self.port + 19 if advertise else self.port
+        self.secure = secure
         self._prefixes = 0
         harness.at_end.append(self.end)
         self.start()
@@ -72,7 +73,7 @@ class Cluster:
             # In files, not pipes: the brokers inherit them and would keep a pipe open.
             with open(os.path.join(self.folder, "start.log"), "wb") as said:
                 done = subprocess.run([SCRIPT, "start", "--brokers", str(self.size), "--dir", self.folder, "--port", str(self.port), "--advertise",
-                                       str(self.advertise)], stdout=said, stderr=said, stdin=subprocess.DEVNULL, check=False, timeout=START_SECONDS)
+                                       str(self.advertise)] + (["--secure"] if self.secure else []), stdout=said, stderr=said, stdin=subprocess.DEVNULL, check=False, timeout=START_SECONDS)
         except subprocess.TimeoutExpired as late:
             raise Failure(f"Kafka did not start within {START_SECONDS} s") from late
         if done.returncode != 0:
@@ -109,6 +110,20 @@ class Cluster:
         if self.size < 3:
             flags["kafka.allow_unsafe"] = "true"
         return {**flags, **{name.replace("__", "."): value for name, value in more.items()}}
+
+    def tls(self, name):
+        """A file of its TLS folder: ca.pem, client.pem, client.key, password."""
+        return os.path.join(self.folder, "tls", name)
+
+    def user_flags(self, mechanism="SCRAM-SHA-256", more=()):
+        """For a server that comes by TLS with a user."""
+        return {**self.flags(), "kafka.brokers": f"127.0.0.1:{self.port + 15}", "kafka.security_protocol": "sasl_ssl", "kafka.sasl_mechanism": mechanism,
+                "kafka.sasl_username": "adtrack", "kafka.sasl_password_file": self.tls("password"), "kafka.ssl_ca_file": self.tls("ca.pem"), **dict(more)}
+
+    def mutual_flags(self, more=()):
+        """For a server that comes by TLS with a certificate."""
+        return {**self.flags(), "kafka.brokers": f"127.0.0.1:{self.port + 16}", "kafka.security_protocol": "ssl", "kafka.ssl_ca_file": self.tls("ca.pem"),
+                "kafka.ssl_certificate_file": self.tls("client.pem"), "kafka.ssl_key_file": self.tls("client.key"), **dict(more)}
 
     # -- faults
 
