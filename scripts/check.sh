@@ -38,10 +38,10 @@ check_asan() {
 
 check_tsan() {
   build tsan
-  g++ -std=c++20 -O1 -Wall -Wextra -fPIC -shared scripts/tsan_caf.cpp -o build/tsan/libtsan_caf.so
+  g++ -std=c++20 -O1 -Wall -Wextra -fPIC -shared scripts/tsan_caf.cpp scripts/tsan_c11.cpp -o build/tsan/libtsan_preload.so
   # The longest history: a suppression can only match a stack that is still known.
   TSAN_OPTIONS=suppressions=$root/scripts/tsan.supp:history_size=7:second_deadlock_stack=1 \
-    LD_PRELOAD=$root/build/tsan/libtsan_caf.so python3 scripts/suites.py build/tsan --seconds-max 3600
+    LD_PRELOAD=$root/build/tsan/libtsan_preload.so python3 scripts/suites.py build/tsan --seconds-max 3600
 }
 
 check_coverage() {

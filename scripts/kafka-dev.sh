@@ -14,13 +14,14 @@ fetch_secs_max=300
 
 usage() {
   cat <<TXT
-kafka-dev.sh start|stop|status|fetch [--brokers N] [--dir D] [--port P] [--advertise P]
+kafka-dev.sh start|stop|status|fetch [--brokers N] [--only I] [--dir D] [--port P] [--advertise P] [--secure]
 
   start       starts the brokers that do not run, waits until each takes clients, prints the --kafka.brokers to use
   stop        ends the brokers of that folder, and only them; their data stays
   status      says which run; exit code 0 when all do
   fetch       gets the jars only; exit code 0 when they are there
   --brokers N 1 (the default) or 3; fixed by the first start in a folder
+  --only I    start no broker but this one: to see how the others' absence shows
   --dir D     data, settings, logs and broker-<i>.pid files (default ./data/kafka-dev)
   --port P    port of the first broker on 127.0.0.1, the others follow; controllers are at P+10 on (default 9092)
   --advertise P  port that the first broker tells clients instead of its own: where a proxy for it listens
@@ -37,13 +38,15 @@ dir=
 port=
 advertise=
 secure=
+only=
 while [ $# -gt 0 ]; do
   case $1 in
   start | stop | status | fetch) command=$1 ;;
-  --brokers | --dir | --port | --advertise)
+  --brokers | --only | --dir | --port | --advertise)
     [ $# -ge 2 ] || die "$1 needs a value"
     case $1 in
     --brokers) brokers=$2 ;;
+    --only) only=$2 ;;
     --dir) dir=$2 ;;
     --port) port=$2 ;;
     --advertise) advertise=$2 ;;
@@ -80,6 +83,12 @@ advertise=$(agree advertise "$advertise" "$port")
 secure=$(agree secure "$secure" no)
 case $brokers in 1 | 3) ;; *) die "--brokers is $brokers: must be 1 or 3" ;; esac
 [ "$secure" = no ] || [ "$brokers" = 1 ] || die "--secure is for one broker"
+if [ -z "$only" ]; then
+  chosen=$(seq "$brokers")
+else
+  chosen=$only
+  seq "$brokers" | grep -qxF "$only" || die "--only is $only: there are brokers 1 to $brokers"
+fi
 case $port in '' | *[!0-9]*) die "--port is $port: must be a number" ;; esac
 case $advertise in '' | *[!0-9]*) die "--advertise is $advertise: must be a number" ;; esac
 
@@ -247,10 +256,10 @@ start() {
   local i
   fetch
   make_folder
-  for ((i = 1; i <= brokers; ++i)); do
+  for i in $chosen; do
     [ -n "$(running_pid "$i")" ] || start_broker "$i"
   done
-  for ((i = 1; i <= brokers; ++i)); do wait_for_broker "$i"; done
+  for i in $chosen; do wait_for_broker "$i"; done
   if [ "$brokers" = 1 ]; then
     say "Kafka runs: --log.backend kafka --kafka.brokers $(joined address) --kafka.allow_unsafe true"
     if [ "$secure" = yes ]; then

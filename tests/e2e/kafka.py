@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -67,13 +68,13 @@ class Cluster:
         harness.at_end.append(self.end)
         self.start()
 
-    def start(self):
-        """Starts the brokers that do not run, and waits for them."""
+    def start(self, only=None):
+        """Starts the brokers that do not run, or just one of them, and waits for them."""
         try:
             # In files, not pipes: the brokers inherit them and would keep a pipe open.
             with open(os.path.join(self.folder, "start.log"), "wb") as said:
                 done = subprocess.run([SCRIPT, "start", "--brokers", str(self.size), "--dir", self.folder, "--port", str(self.port), "--advertise",
-                                       str(self.advertise)] + (["--secure"] if self.secure else []), stdout=said, stderr=said, stdin=subprocess.DEVNULL, check=False, timeout=START_SECONDS)
+                                       str(self.advertise)] + (["--secure"] if self.secure else []) + (["--only", str(only)] if only else []), stdout=said, stderr=said, stdin=subprocess.DEVNULL, check=False, timeout=START_SECONDS)
         except subprocess.TimeoutExpired as late:
             raise Failure(f"Kafka did not start within {START_SECONDS} s") from late
         if done.returncode != 0:
@@ -188,11 +189,36 @@ class Cluster:
         """The broker that leads the partition."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            for each in self._metadata(topic).get("partitions", []):
-                if each["partition"] == partition and each["leader"] > 0:
-                    return each["leader"]
+            found = self.leaders(topic).get(partition, -1)
+            if found > 0:
+                return found
             time.sleep(0.1)
         raise Failure(f"partition {partition} of {topic} has no leader after {seconds} s")
+
+    def leaders(self, topic):
+        """The broker that leads each partition now, by partition; -1: none."""
+        return {each["partition"]: each["leader"] for each in self._metadata(topic).get("partitions", [])}
+
+    def elect_uncleanly(self, topic, partition, broker):
+        """Asks that broker for a leader that may lack records; on KRaft brokers of 3.7 nothing else leads to one. librdkafka has no such
+        call, so this is the protocol's ElectLeaders, version 1."""
+        name = topic.encode()
+        body = struct.pack(f">bih{len(name)}siiI", 1, 1, len(name), name, 1, partition, 10_000)
+        request = struct.pack(">hhih", 43, 1, 1, -1) + body
+        with socket.create_connection(("127.0.0.1", self.port + broker - 1), 15) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            reply = b""
+            while len(reply) < 4 or len(reply) < 4 + struct.unpack(">i", reply[:4])[0]:
+                data = connection.recv(4096)
+                check(data, "the broker closed the connection")
+                reply += data
+        _, _, error = struct.unpack(">iih", reply[4:14])  # correlation, throttle, error of the whole
+        check(error == 0, f"ElectLeaders is refused: error {error}")
+
+    def in_sync(self, topic, partition):
+        """The brokers that hold all of the partition, as the controllers see it."""
+        found = [each for each in self._metadata(topic).get("partitions", []) if each["partition"] == partition]
+        return sorted(replica["id"] for replica in found[0]["isrs"]) if found else []
 
     def _metadata(self, topic):
         done = subprocess.run(["kcat", "-L", "-J", "-b", self.brokers, "-t", topic], capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=30)

@@ -54,9 +54,13 @@ class Admin:
     def __exit__(self, *_):
         _library().rd_kafka_destroy(self._handle)
 
-    def create_topic(self, topic, partitions, settings=None):
+    def create_topic(self, topic, partitions, settings=None, replicas=None):
+        """`replicas`: the brokers of each partition; one broker of the cluster's choice each when it is not given."""
         lib, text = _library(), ctypes.create_string_buffer(_TEXT_BYTES)
-        made = _pointer(lib.rd_kafka_NewTopic_new(topic.encode(), partitions, 1, text, _TEXT_BYTES))
+        made = _pointer(lib.rd_kafka_NewTopic_new(topic.encode(), partitions, -1 if replicas else 1, text, _TEXT_BYTES))
+        for partition, brokers in enumerate(replicas or []):
+            ids = (ctypes.c_int32 * len(brokers))(*brokers)
+            lib.rd_kafka_NewTopic_set_replica_assignment(made, partition, ids, ctypes.c_size_t(len(brokers)), text, _TEXT_BYTES)
         for name, value in (settings or {}).items():
             lib.rd_kafka_NewTopic_set_config(made, name.encode(), str(value).encode())
         self._order("CreateTopics", made, f"cannot create {topic}")

@@ -23,7 +23,7 @@ import kafka  # noqa: E402
 SUITES = ["original_api", "ingest", "http_rules", "ads", "analytics", "duplicates", "metrics", "operations", "privacy", "freshness",
           "restart", "kill9", "million", "memory"]
 EMBEDDED_SUITES = ["disk_full"]
-KAFKA_SUITES = ["kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_secure", "kafka_flaky", "kafka_faults"]
+KAFKA_SUITES = ["kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_secure", "kafka_flaky", "kafka_unclean", "kafka_faults"]
 
 
 def planned(names, backend):
