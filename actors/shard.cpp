@@ -17,13 +17,10 @@ namespace {
 
 std::chrono::milliseconds ms(uint32_t value) { return std::chrono::milliseconds(value); }
 
-// Metrics of fates are a shard's, over all types: the engine counts them so.
-constexpr std::string_view any_type = "all";
-
 constexpr const char* quarantine_name = "quarantine";
 
-void add(config::metrics& metrics, std::string_view fate, uint64_t now, uint64_t before) {
-  if (now > before) metrics.events(any_type, fate).Increment(static_cast<double>(now - before));
+void add(config::metrics& metrics, event_type type, std::string_view fate, uint64_t now, uint64_t before) {
+  if (now > before) metrics.events(to_string(type), fate).Increment(static_cast<double>(now - before));
 }
 
 } // namespace
@@ -143,11 +140,14 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
 }
 
 void shard_state::count_fates() {
-  const auto now = engine_->fates();
+  const auto& now = engine_->fates();
   auto& metrics = context_->metrics();
-  add(metrics, "counted", now.counted, counted_.counted);
-  add(metrics, "duplicate", now.duplicates, counted_.duplicates);
-  add(metrics, "conflict", now.conflicts, counted_.conflicts);
+  for (size_t i = 0; i < now.size(); ++i) {
+    const auto type = static_cast<event_type>(i);
+    add(metrics, type, "counted", now[i].counted, counted_[i].counted);
+    add(metrics, type, "duplicate", now[i].duplicates, counted_[i].duplicates);
+    add(metrics, type, "conflict", now[i].conflicts, counted_[i].conflicts);
+  }
   counted_ = now;
 }
 

@@ -83,7 +83,7 @@ private:
   log_fault fault_ = log_fault::none;
   bool commit_armed_ = false;
   bool sync_armed_ = false;
-  storage::fate_counts counted_; // what the metrics have of this engine
+  storage::fates_by_type counted_; // what the metrics have of this engine
   std::list<waiter> waiters_;
   bool expire_armed_ = false;
   size_t wide_in_flight_ = 0;

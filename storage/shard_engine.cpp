@@ -125,7 +125,7 @@ public:
   int64_t clock_ms() const noexcept override { return state_.clock_ms; }
   bool has_control() const noexcept override { return state_.has_control; }
   const control& current_control() const noexcept override { return state_.current; }
-  fate_counts fates() const noexcept override { return fates_; }
+  const fates_by_type& fates() const noexcept override { return fates_; }
   size_t memory_bytes() const noexcept override { return rows_.memory_bytes() + identities_.memory_bytes(); }
   result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads) override {
     if (auto why = rows_.settle(); !why.ok()) return why;
@@ -147,7 +147,7 @@ private:
   shard_rows rows_;
   shard_identities identities_;
   engine_state state_;
-  fate_counts fates_;
+  fates_by_type fates_;
   int64_t synced_offset_ = 0;
   size_t uncommitted_ = 0; // records since the last commit
   int64_t committed_clock_ms_ = 0;
@@ -229,13 +229,9 @@ status engine::apply_record(const record_batch& batch, const shard_record& r) {
     state_.has_control = true;
     auto bytes = encode_control(state_.current);
     about = XXH3_64bits(bytes.data(), bytes.size());
-    ++fates_.controls;
     break;
   }
-  case shard_record::kind::skipped:
-    what = fate::skipped;
-    ++fates_.skipped;
-    break;
+  case shard_record::kind::skipped: what = fate::skipped; break;
   case shard_record::kind::event:
     if (auto why = apply_event(r, what, about); !why.ok()) return why;
     break;
@@ -247,20 +243,21 @@ status engine::apply_record(const record_batch& batch, const shard_record& r) {
 
 status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
   auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
+  auto& fates = fates_[static_cast<size_t>(r.type)];
   identity_row first;
   auto seen = identities_.find(r.id, horizon, first);
   if (seen.ok()) {
     bool conflict = first.fields_hash != r.fields_hash;
     what = conflict ? fate::conflict : fate::duplicate;
     about = static_cast<uint64_t>(first.offset);
-    ++fates_.duplicates;
-    if (conflict) ++fates_.conflicts;
+    ++fates.duplicates;
+    if (conflict) ++fates.conflicts;
     rows_.add_duplicate(r.ad_id, first.time_s, conflict, state_.clock_ms, state_.buckets);
     return status::success();
   }
   if (seen.code != errc::not_found) return seen;
   about = static_cast<uint64_t>(r.invalid);
-  ++fates_.counted;
+  ++fates.counted;
   identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
                       static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});
   rows_.add(r, state_.clock_ms, state_.buckets);

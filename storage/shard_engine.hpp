@@ -3,6 +3,7 @@
 // One thread applies and commits; a shard_view may be read on another.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -26,9 +27,11 @@ struct shard_options {
   std::shared_ptr<background> worker = {}; // merges runs of identities; null: merged on the calling thread
 };
 
+// What became of events of one type; a conflict is a duplicate too.
 struct fate_counts {
-  uint64_t counted = 0, duplicates = 0, conflicts = 0, skipped = 0, controls = 0;
+  uint64_t counted = 0, duplicates = 0, conflicts = 0;
 };
+using fates_by_type = std::array<fate_counts, event_type_count>;
 
 // What the shard's state is at one offset. Two stores that applied the same log to the same offset have equal digests.
 struct shard_digest {
@@ -64,7 +67,7 @@ public:
   virtual int64_t clock_ms() const noexcept = 0; // H
   virtual bool has_control() const noexcept = 0;
   virtual const control& current_control() const noexcept = 0;
-  virtual fate_counts fates() const noexcept = 0; // since this engine was opened
+  virtual const fates_by_type& fates() const noexcept = 0; // since this engine was opened
   virtual size_t memory_bytes() const noexcept = 0;
 
   // For a question about those ads; about all when empty. errc::io / corrupt: as apply.

@@ -23,6 +23,12 @@ std::unique_ptr<shard_engine> open(std::unique_ptr<shard_store> store, shard_opt
   return std::move(*e);
 }
 
+uint64_t total(const fates_by_type& of, uint64_t fate_counts::*what) {
+  uint64_t n = 0;
+  for (const auto& type : of) n += type.*what;
+  return n;
+}
+
 void require(const status& s) { BOOST_REQUIRE_MESSAGE(s.ok(), s.message); }
 
 struct rocks {
@@ -107,8 +113,8 @@ BOOST_AUTO_TEST_CASE(answers_agree_with_the_plain_definitions) {
       shard_oracle oracle;
       auto e = open(make_memory_shard_store(), {.commit_records = 777});
       feed(*e, s, 500, seed, &oracle);
-      BOOST_TEST(e->fates().counted == oracle.counted_seen);
-      BOOST_TEST(e->fates().duplicates == oracle.duplicates_seen);
+      BOOST_TEST(total(e->fates(), &fate_counts::counted) == oracle.counted_seen);
+      BOOST_TEST(total(e->fates(), &fate_counts::duplicates) == oracle.duplicates_seen);
       check_many_answers(*e, oracle, seed, 150, o);
     }
   }
@@ -146,8 +152,8 @@ BOOST_AUTO_TEST_CASE(two_stores_that_replay_one_log_have_equal_digests_whatever_
   shard_oracle oracle;
   auto plain = open(make_memory_shard_store(), {.commit_records = 20'000});
   feed(*plain, s, 3'000, 1, &oracle);
-  BOOST_TEST(plain->fates().counted == oracle.counted_seen);
-  BOOST_TEST(plain->fates().duplicates == oracle.duplicates_seen);
+  BOOST_TEST(total(plain->fates(), &fate_counts::counted) == oracle.counted_seen);
+  BOOST_TEST(total(plain->fates(), &fate_counts::duplicates) == oracle.duplicates_seen);
   auto marks = plain->kept_digests();
   BOOST_REQUIRE_GE(marks.size(), 3u);
   BOOST_TEST(marks[0].offset == 65'536);
@@ -187,7 +193,9 @@ BOOST_AUTO_TEST_CASE(one_record_more_or_one_fate_different_gives_another_digest)
   r.visitor ^= r.type == event_type::click ? 1 : 0;
   r.invalid = r.invalid == invalid_reason::none ? invalid_reason::datacenter : invalid_reason::none;
   feed(*b, t, 100, 1);
-  BOOST_TEST(a->digest()->value != b->digest()->value);
+  // Both halves: the chain of fates, and the sums of the rows.
+  BOOST_TEST(a->digest()->value.substr(0, 16) != b->digest()->value.substr(0, 16));
+  BOOST_TEST(a->digest()->value.substr(16) != b->digest()->value.substr(16));
   auto before = a->digest()->value;
   t.records.back().offset += 1;
   require(a->apply(cut(t, t.records.size() - 1, t.records.size(), a->next_offset())));
@@ -218,8 +226,8 @@ BOOST_AUTO_TEST_CASE(an_identity_counts_again_once_the_window_has_passed) {
   at(26, t + 25 * hour); // first record that the window has passed
   at(27, t + 25 * hour);
   feed(*e, s, 3, 1);
-  BOOST_TEST(e->fates().counted == 2u);
-  BOOST_TEST(e->fates().duplicates == 25u);
+  BOOST_TEST(total(e->fates(), &fate_counts::counted) == 2u);
+  BOOST_TEST(total(e->fates(), &fate_counts::duplicates) == 25u);
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_jumps_a_year_moves_the_window_by_an_hour_only) {

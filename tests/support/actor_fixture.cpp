@@ -131,7 +131,7 @@ public:
       }
       if (record.what != shard_record::kind::event) continue;
       ++now_.clicks[record.ad_id];
-      ++fates_.counted;
+      ++fates_[static_cast<size_t>(record.type)].counted;
     }
     now_.next = batch.next_offset;
     now_.last = batch.last;
@@ -159,7 +159,7 @@ public:
   int64_t clock_ms() const noexcept override { return 0; }
   bool has_control() const noexcept override { return now_.has_control; }
   const control& current_control() const noexcept override { return now_.in_force; }
-  storage::fate_counts fates() const noexcept override { return fates_; }
+  const storage::fates_by_type& fates() const noexcept override { return fates_; }
   size_t memory_bytes() const noexcept override { return 0; }
   storage::result<std::shared_ptr<const storage::shard_view>> view(std::span<const uint64_t>) override {
     ++script_->views;
@@ -173,7 +173,7 @@ private:
   uint32_t shard_;
   std::shared_ptr<engine_script> script_;
   engine_script::content now_;
-  storage::fate_counts fates_;
+  storage::fates_by_type fates_;
   int64_t synced_ = 0;
   bool dirty_ = false;
 };

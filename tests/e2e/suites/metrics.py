@@ -127,6 +127,7 @@ def _(t):
         return _sum(after, name, **labels) - _sum(before, name, **labels)
     equal(grown("adtrack_events_total", type="click", fate="accepted"), 35, "accepted clicks")
     equal(grown("adtrack_events_total", fate="duplicate"), 5, "duplicates")
+    equal(grown("adtrack_events_total", type="click", fate="duplicate"), 5, "duplicate clicks")
     equal(grown("adtrack_events_rejected_total"), 4, "refused events")
     check(grown("http_requests_total") >= 40, f"requests grew by {grown('http_requests_total')}")
     check(grown("adtrack_log_append_seconds_count") >= 1, "appends")
