@@ -350,7 +350,7 @@ size_t early_commits(shard_engine& e, size_t records, const std::function<uint64
     if (i == 0) c.what = shard_record::kind::control;
     c.offset = static_cast<int64_t>(i);
     c.ad_id = ad_of(i);
-    c.id = {i * 0x9E3779B97F4A7C15ull, 3};
+    c.id = {i * 0x9E3779B97F4A7C15ull, i * 0xD6E8FEB86659FD93ull};
     c.visitor = i;
     c.log_time_ms = 1'700'000'000'000 + static_cast<int64_t>(i) * 10;
     c.time_s = c.log_time_ms / 1'000;
@@ -393,7 +393,7 @@ BOOST_AUTO_TEST_CASE(an_ad_with_many_visitors_keeps_its_sketch_over_commits_evic
     if (i == 0) c.what = shard_record::kind::control;
     c.offset = i;
     c.ad_id = 1 + static_cast<uint64_t>(i % 7 == 0);
-    c.id = {static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15ull, 3};
+    c.id = {static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15ull, static_cast<uint64_t>(i) * 0xD6E8FEB86659FD93ull};
     c.visitor = static_cast<uint64_t>(i / 2) * 0xD6E8FEB86659FD93ull;
     c.time_s = 1'700'000'000 + i / 100;
     c.log_time_ms = c.time_s * 1'000;
