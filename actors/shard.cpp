@@ -353,7 +353,7 @@ void shard_state::answer(const analytics_query& q, promise reply) {
     reply.deliver(make_error(trouble::storage, view.why.message));
     return;
   }
-  if (q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads) return answer_wide(std::move(*view), q, std::move(head), reply);
+  if (q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads) return answer_wide(std::move(*view), q, head, reply);
   auto rows = (*view)->answer(q);
   if (!rows.ok()) {
     config::log(config::log_level::error, "shard", "query_failed", rows.why.message, {{"shard", shard_}});
@@ -364,7 +364,7 @@ void shard_state::answer(const analytics_query& q, promise reply) {
   reply.deliver(std::move(*rows));
 }
 
-void shard_state::answer_wide(view_ptr view, const analytics_query& q, shard_answer head, promise reply) {
+void shard_state::answer_wide(view_ptr view, const analytics_query& q, const shard_answer& head, promise reply) {
   if (wide_in_flight_ >= context_->options.max_wide_queries || peers_.workers.empty()) {
     reply.deliver(make_error(trouble::busy));
     return;

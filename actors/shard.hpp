@@ -68,7 +68,7 @@ private:
   int64_t needed_offset(const analytics_query& q) const;
   void answer(const analytics_query& q, promise reply);
   storage::result<view_ptr> view_of(const analytics_query& q);
-  void answer_wide(view_ptr view, const analytics_query& q, shard_answer head, promise reply);
+  void answer_wide(view_ptr view, const analytics_query& q, const shard_answer& head, promise reply);
   shard_answer head_of_answer();
   void control_appended(int64_t offset);
 

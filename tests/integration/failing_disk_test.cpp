@@ -55,23 +55,26 @@ void check_fault(const std::function<void(faulty_env&, bool)>& fault) {
     for (uint64_t serial = 1; serial <= sent; ++serial) BOOST_REQUIRE(sink.answered(serial, 10s));
     BOOST_TEST(sink.kept.acks() == sent);
 
-    fault(env, true);
-    for (int i = 0; i < 50; ++i) {
-      submit(node, ++sent);
-      BOOST_TEST(sink.answered(sent, 1s));
-      BOOST_TEST(sink.refused(sent));
-    }
-    BOOST_TEST(sink.kept.acks() == 200u);
+    for (int again = 0; again < 2; ++again) { // what came back once comes back every time
+      const uint64_t before = sent;
+      fault(env, true);
+      for (int i = 0; i < 50; ++i) {
+        submit(node, ++sent);
+        BOOST_TEST(sink.answered(sent, 1s));
+        BOOST_TEST(sink.refused(sent));
+      }
+      BOOST_TEST(sink.kept.acks() == before);
 
-    fault(env, false);
-    auto healed = std::chrono::steady_clock::now();
-    // What was refused is sent again until it is acknowledged, as a client does.
-    for (uint64_t serial = 201; serial <= sent;) {
-      sink.forget(serial);
-      submit(node, serial);
-      BOOST_REQUIRE(sink.answered(serial, 1s));
-      if (sink.kept.acked(serial)) ++serial;
-      BOOST_REQUIRE(std::chrono::steady_clock::now() - healed < 10s);
+      fault(env, false);
+      auto healed = std::chrono::steady_clock::now();
+      // What was refused is sent again until it is acknowledged, as a client does.
+      for (uint64_t serial = before + 1; serial <= sent;) {
+        sink.forget(serial);
+        submit(node, serial);
+        BOOST_REQUIRE(sink.answered(serial, 1s));
+        if (sink.kept.acked(serial)) ++serial;
+        BOOST_REQUIRE(std::chrono::steady_clock::now() - healed < 10s);
+      }
     }
     check_counts(node, sink.kept, sent, ledger::first_query + 1);
   }
