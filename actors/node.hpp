@@ -43,7 +43,7 @@ struct node_options {
   size_t reader_batch_records = 2'000;
   size_t reader_batch_bytes = 4u << 20;
   uint32_t reader_credit_batches = 4; // batches on their way to one shard
-  uint32_t reader_sweep_ms = 10;      // under load the reader looks at each partition once in this time, so that batches grow
+  uint32_t reader_sweep_ms = 10;      // under load the reader looks at each of four or more partitions once in this time
   uint32_t reader_poll_ms = 100;      // looks this often even if nobody woke it
   uint32_t commit_ms = 1'000;
   uint32_t sync_ms = 10'000;

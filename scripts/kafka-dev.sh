@@ -131,24 +131,27 @@ mutual_port() { echo $((port + 16)); }
 
 # sign NAME SUBJECT: a key and a certificate of our authority, in D/tls; good for 127.0.0.1.
 sign() {
-  openssl req -new -newkey rsa:2048 -nodes -keyout "$1.key" -subj "$2" -out "$1.request" 2>/dev/null
-  openssl x509 -req -in "$1.request" -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out "$1.pem" 2>/dev/null \
-    -extfile <(echo 'subjectAltName=IP:127.0.0.1')
+  openssl req -new -newkey rsa:2048 -nodes -keyout "$1.key" -subj "$2" -out "$1.request" 2>/dev/null &&
+    openssl x509 -req -in "$1.request" -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out "$1.pem" 2>/dev/null \
+      -extfile <(echo 'subjectAltName=IP:127.0.0.1')
+}
+
+# Chained, as `set -e` is off where the outcome is asked for: half of it must not count as made.
+make_certificates() {
+  cd "$dir/tls" &&
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj '/CN=kafka-dev authority' 2>/dev/null &&
+    sign broker '/CN=broker' &&
+    sign client '/CN=adtrack' &&
+    cat broker.key broker.pem >broker-both.pem &&
+    head -c 18 /dev/urandom | base64 | tr '+/' '-_' >password &&
+    touch complete
 }
 
 make_tls() {
   [ ! -e "$dir/tls/complete" ] || return 0
   mkdir -p "$dir/tls"
   chmod 700 "$dir/tls"
-  (
-    cd "$dir/tls"
-    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj '/CN=kafka-dev authority' 2>/dev/null
-    sign broker '/CN=broker'
-    sign client '/CN=adtrack'
-    cat broker.key broker.pem >broker-both.pem
-    head -c 18 /dev/urandom | base64 | tr '+/' '-_' >password
-    touch complete
-  ) || die "openssl could not make certificates in $dir/tls"
+  (make_certificates) || die "openssl could not make certificates in $dir/tls"
 }
 
 secure_settings() {
