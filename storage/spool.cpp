@@ -342,15 +342,22 @@ append_fate spool::append(const std::vector<log_record>& records, int64_t accept
   return append_fate::spooled;
 }
 
-result<std::vector<spool_entry>> spool::read_front(size_t max_records, size_t max_bytes) {
-  std::lock_guard io(impl_->io_mutex);
-  if (auto s = impl_->usable(); !s.ok()) return s;
-  auto found = impl_->read(waiting, impl_->now().front, max_records, max_bytes);
+namespace {
+
+result<std::vector<spool_entry>> entries_of(result<std::vector<stored_entry>> found) {
   if (!found.ok()) return found.why;
   std::vector<spool_entry> out;
   out.reserve(found->size());
   for (auto& each : *found) out.push_back(std::move(each.entry));
   return out;
+}
+
+} // namespace
+
+result<std::vector<spool_entry>> spool::read_front(size_t max_records, size_t max_bytes) {
+  std::lock_guard io(impl_->io_mutex);
+  if (auto s = impl_->usable(); !s.ok()) return s;
+  return entries_of(impl_->read(waiting, impl_->now().front, max_records, max_bytes));
 }
 
 status spool::remove_below(int64_t position) {
@@ -368,12 +375,7 @@ status spool::hold_below(int64_t position) {
 result<std::vector<spool_entry>> spool::read_held(int64_t from, size_t max_records, size_t max_bytes) {
   std::lock_guard io(impl_->io_mutex);
   if (auto s = impl_->usable(); !s.ok()) return s;
-  auto found = impl_->read(held, std::max<int64_t>(from, 0), max_records, max_bytes);
-  if (!found.ok()) return found.why;
-  std::vector<spool_entry> out;
-  out.reserve(found->size());
-  for (auto& each : *found) out.push_back(std::move(each.entry));
-  return out;
+  return entries_of(impl_->read(held, std::max<int64_t>(from, 0), max_records, max_bytes));
 }
 
 status spool::remove_held_below(int64_t position) {
