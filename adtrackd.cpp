@@ -182,6 +182,7 @@ storage::result<storage::kafka_options> kafka_options_of(const settings& s) {
   o.message_timeout_ms = s.kafka.message_timeout_ms;
   o.linger_ms = s.kafka.linger_ms;
   o.queue_bytes = s.kafka.queue_mb * mib;
+  o.fetch_wait_ms = s.kafka.fetch_wait_ms;
   o.fetch_queue_bytes = size_t{s.kafka.fetch_queue_kb} << 10;
   o.security_protocol = s.kafka.security_protocol;
   o.sasl_mechanism = s.kafka.sasl_mechanism;

@@ -83,6 +83,7 @@ struct settings {
     uint32_t message_timeout_ms = 4'000;
     uint32_t linger_ms = 1;
     uint32_t queue_mb = 256;
+    uint32_t fetch_wait_ms = 20;
     uint32_t fetch_queue_kb = 4'096;
     std::string security_protocol = "plaintext";
     std::string sasl_mechanism; // "" = none

@@ -109,6 +109,9 @@ void add_kafka(std::vector<setting_row>& rows, settings::kafka_section& k) {
   rows.push_back({"kafka.linger_ms", &k.linger_ms, 0, 1'000, "ms that an event may wait for others to share its request"});
   rows.push_back(
       {"kafka.queue_mb", &k.queue_mb, 1, 2'047, "MiB of events that may wait for their acknowledgement; more is refused"});
+  rows.push_back(
+      {"kafka.fetch_wait_ms", &k.fetch_wait_ms, 1, 1'000,
+       "ms that a broker may wait for more events before it gives what it has: fewer requests against later counting"});
   rows.push_back({"kafka.fetch_queue_kb", &k.fetch_queue_kb, 64, 2'097'151, "KiB of records fetched ahead, a shard"});
   rows.push_back({"kafka.security_protocol",
                   choice(&k.security_protocol, {{"plaintext", std::string("plaintext")},

@@ -146,6 +146,8 @@ void set_consumer(settings_writer& to, const kafka_options& options) {
   to.set("enable.auto.commit", "false");
   // All that stands below the end, in order: with read_committed another producer's open transaction would halt the reader.
   to.set("isolation.level", "read_uncommitted");
+  to.set("fetch.wait.max.ms", options.fetch_wait_ms);
+  to.set("fetch.min.bytes", options.fetch_min_bytes);
   to.set("queued.max.messages.kbytes", std::max<size_t>(options.fetch_queue_bytes >> 10, 1));
   to.set("queued.min.messages", 10'000'000); // so that bytes are the one bound
   to.set("fetch.message.max.bytes", std::clamp<size_t>(options.fetch_queue_bytes / 2, 1u << 20, 16u << 20));

@@ -25,6 +25,7 @@ constexpr std::array refused = {
     std::string_view("enable.gapless.guarantee"),
     std::string_view("enable.idempotence"),
     std::string_view("enable.partition.eof"),
+    std::string_view("fetch.wait.max.ms"),
     std::string_view("group.id"),
     std::string_view("isolation.level"),
     std::string_view("linger.ms"),

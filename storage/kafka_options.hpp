@@ -35,9 +35,11 @@ struct kafka_options {
 
   uint32_t message_timeout_ms = 4'000; // from append to outcome
   uint32_t linger_ms = 1;
-  size_t batch_bytes = 1'000'000;      // of one produce request, a partition
-  size_t queue_bytes = 256u << 20;     // appended and not yet answered; more is refused
-  uint32_t queue_records = 1'000'000;  // likewise
+  size_t batch_bytes = 1'000'000;     // of one produce request, a partition
+  size_t queue_bytes = 256u << 20;    // appended and not yet answered; more is refused
+  uint32_t queue_records = 1'000'000; // likewise
+  uint32_t fetch_wait_ms = 20;        // a broker answers a fetch after this, or earlier with fetch_min_bytes
+  size_t fetch_min_bytes = 128u << 10;
   size_t fetch_queue_bytes = 4u << 20; // fetched ahead, a partition and reader
 
   uint32_t connect_timeout_ms = 10'000; // finding the brokers at the start

@@ -48,11 +48,12 @@ public:
   uint64_t state_sum();
   void set_state_sum(uint64_t sum) { sum_ = sum; }
 
-  // Puts every dirty row into the batch and calls it clean.
-  void stage(store_batch& batch);
+  // Puts every dirty row into the batch and calls it clean. `clock_ms` as in add().
+  void stage(store_batch& batch, int64_t clock_ms);
   // After the batch is written: gives memory back while over the bound, what was touched longest ago first.
   void trim();
   size_t dirty_rows() const noexcept { return dirty_.size(); }
+  size_t rewritten_rows() const noexcept { return rewritten_; } // dirty ones that were staged within the last second of the clock
   size_t memory_bytes() const noexcept { return bytes_ + touches_.capacity() * (sizeof(touch) + sizeof(touch_order)); }
 
   // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty.
@@ -78,6 +79,7 @@ private:
     bool stored = false;     // the store holds it
     uint8_t merges = 0;      // as row_value::merges
     uint32_t generation = 0; // of the last touch
+    int64_t staged_ms = 0;   // when it was, by the shard's clock; 0: not since it is in memory
     size_t bytes = 0;
     std::list<cached_row*>::iterator place; // in by_touch_
   };
@@ -106,6 +108,7 @@ private:
   absl::flat_hash_map<uint64_t, std::unique_ptr<ad_entry>> ads_;
   std::list<cached_row*> by_touch_; // newest first; within a commit group in no order
   std::vector<cached_row*> dirty_;
+  size_t rewritten_ = 0;
   std::vector<cached_row*> stale_;
   std::vector<touch> touches_; // added since the last settle()
   std::vector<touch_order> order_;

@@ -15,7 +15,7 @@ import harness
 from kafka import Cluster  # of the end-to-end suites: harness put their folder first
 from rdkafka import Admin
 
-TOPIC, PARTITIONS = "go-peer", 16
+TOPIC = "go-peer"
 
 
 class Broker:
@@ -36,8 +36,8 @@ def start_go(binary, cluster):
     return peers.Peer("Go net/http, franz-go", process, int(port))
 
 
-def start_adtrackd(directory, cluster):
-    server = harness.Server(data_dir=directory, name="bench", flags=cluster.flags("bench")).start()
+def start_adtrackd(directory, cluster, shards):
+    server = harness.Server(data_dir=directory, name="bench", flags={**cluster.flags("bench"), "log.shards": shards}).start()
     peer = peers.Peer("adtrackd", server.process, server.port)
     peer.server = server
     return peer
@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--connections", default="64,256,1024")
+    parser.add_argument("--partitions", type=int, default=16, help="of both topics; adtrackd's log.shards")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     os.makedirs(options.dir, exist_ok=True)
@@ -82,10 +83,10 @@ def main():
     running = []
     try:
         with Admin(cluster.brokers) as admin:
-            admin.create_topic(TOPIC, PARTITIONS)
+            admin.create_topic(TOPIC, options.partitions)
         running.append(start_go(options.go_peer, cluster))
-        running.append(start_adtrackd(os.path.join(options.dir, "adtrackd-kafka"), cluster))
-        print(f"single-event POST on one broker that does not sync: unique ids, {options.rounds} alternating rounds of {options.seconds} s, medians; "
+        running.append(start_adtrackd(os.path.join(options.dir, "adtrackd-kafka"), cluster, options.partitions))
+        print(f"single-event POST on one broker that does not sync: {options.partitions} partitions, unique ids, {options.rounds} alternating rounds of {options.seconds} s, medians; "
               f"{os.cpu_count()} CPUs shared by wrk, server and broker")
         print(f"{'':31}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/request':>16}{'broker CPU us':>16}{'errors':>8}")
         broker = Broker(cluster)
