@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 #include <mutex>
+#include <numeric>
 #include <shared_mutex>
 
 #include <rocksdb/cache.h>
@@ -14,30 +15,35 @@
 #include <rocksdb/write_batch.h>
 
 #include "config/telemetry.hpp"
+#include "model/varint.hpp"
 #include "storage/log_tail.hpp"
 #include "storage/rocksdb_common.hpp"
 
 // Layout. One column family a partition, so that a flushed file holds one run of offsets and merging stays cheap; one write-ahead
-// log and one batch for all of them, so that an append call is atomic and costs one fsync. In a partition: key = offset
-// (big-endian, 8 bytes), value = log time (unix ms, big-endian, 8 bytes) and the payload; and the overlap mark, see below. In the
-// default family: "format", "partitions", and "begin/<partition>" for each partition that was trimmed.
+// log and one batch for all of them, so that an append call is atomic and costs one fsync. What an append gives a partition stands
+// together in runs: key = the first record's offset (big-endian, 8 bytes), value = log time (unix ms, big-endian, 8 bytes), then
+// each record's length (varint) and payload. Beside the runs the overlap mark, see below. In the default family: "format",
+// "partitions", and "begin/<partition>" for each partition that was trimmed.
 //
-// Measured with 10 M records of 330 bytes in 16 partitions and 64 MiB of write buffers, CPU a record (making it included) and bytes
-// written to tables per byte flushed: one family keyed (partition, offset) 8.9 us and 4.7; a family a partition 3.1 us and 1.0, but
-// in files of 1.7 MB for ever; this layout, families and the overlap mark, 3.5 us and 1.9, in files of 16 MB.
+// Measured with 10 M records of 330 bytes in 16 partitions and 64 MiB of write buffers, an entry a record, CPU a record (making it
+// included) and bytes written to tables per byte flushed: one family keyed (partition, offset) 8.9 us and 4.7; a family a partition
+// 3.1 us and 1.0, but in files of 1.7 MB for ever; families and the overlap mark 3.5 us and 1.9, in files of 16 MB.
 
 namespace adtrack::storage {
 namespace {
 
-constexpr std::string_view format_version = "1";
+constexpr std::string_view format_version = "2";
 constexpr size_t time_bytes = 8;
+constexpr size_t run_records_max = 256; // who wants one record reads its run
+constexpr size_t run_bytes_max = 128 << 10;
+constexpr size_t varint_bytes_max = 10;
 
 // Sorts after every offset. Written now and then into each partition so that its level-0 files overlap there: RocksDB then
 // merges them into larger ones, where it would otherwise move them down, small as they are, one by one.
 constexpr std::string_view overlap_mark = "\xff";
 constexpr int64_t overlap_mark_every = 1'000; // records
 
-constexpr size_t per_record_overhead = 40; // of a batch: tags, lengths, key
+constexpr size_t per_record_overhead = 40; // of a batch: tags, lengths, key; more than a record of a run needs
 constexpr size_t readahead_min = 256 << 10;
 constexpr size_t readahead_max = 1 << 20;
 constexpr size_t usual_record_bytes = 300;
@@ -53,6 +59,35 @@ std::string key_of(int64_t offset) {
   put_be64(key, static_cast<uint64_t>(offset));
   return key;
 }
+
+// The records of a stored run, one after the other.
+class run_reader {
+public:
+  explicit run_reader(const rocksdb::Slice& value) : rest_(value.data(), value.size()) {
+    if (rest_.size() <= time_bytes) { // no record is no run
+      sound_ = false;
+      return;
+    }
+    time_ms_ = static_cast<int64_t>(read_be64(rest_.data()));
+    rest_.remove_prefix(time_bytes);
+  }
+  bool next(std::string_view& payload) {
+    uint64_t size = 0;
+    if (!sound_ || rest_.empty()) return false;
+    sound_ = get_varint(rest_, size) && size <= rest_.size();
+    if (!sound_) return false;
+    payload = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return true;
+  }
+  bool sound() const noexcept { return sound_; } // false once something could not be read
+  int64_t time_ms() const noexcept { return time_ms_; }
+
+private:
+  std::string_view rest_;
+  int64_t time_ms_ = 0;
+  bool sound_ = true;
+};
 
 std::string family_name(uint32_t partition) { return "p" + std::to_string(partition); }
 std::string begin_key(uint32_t partition) { return "begin/" + std::to_string(partition); }
@@ -120,6 +155,9 @@ private:
   status create_missing_partitions(const rocksdb::Options& options, database& opened) const;
   status recover_partition(const database& opened, uint32_t partition, int64_t& begin, int64_t& end) const;
   std::vector<append_outcome> write(std::vector<log_record> records);
+  // `places` has the records' offsets.
+  rocksdb::Status to_runs(const std::vector<log_record>& records, const std::vector<append_outcome>& places, int64_t now_ms,
+                          rocksdb::WriteBatch& batch) const;
   status check_range(uint32_t partition, int64_t from) const;
   result<std::vector<stored_record>> read_stored(uint32_t partition, int64_t from, int64_t end, size_t max_records,
                                                  size_t max_bytes) const; // database_mutex_ shared
@@ -236,7 +274,11 @@ status rocksdb_log::recover_partition(const database& opened, uint32_t partition
   it->SeekForPrev(key_of(std::numeric_limits<int64_t>::max()));
   if (it->Valid()) {
     if (it->key().size() != 8) return {errc::corrupt, what + ": a key has " + std::to_string(it->key().size()) + " bytes"};
-    end = std::max(end, static_cast<int64_t>(read_be64(it->key().data())) + 1);
+    int64_t last = static_cast<int64_t>(read_be64(it->key().data()));
+    run_reader run(it->value());
+    for (std::string_view payload; run.next(payload);) ++last;
+    if (!run.sound()) return {errc::corrupt, what + ": its last records are damaged"};
+    end = std::max(end, last);
   }
   return to_status(it->status(), what);
 }
@@ -298,6 +340,42 @@ void rocksdb_log::append(std::vector<log_record> records, append_done done) {
   if (appended) appended();
 }
 
+rocksdb::Status rocksdb_log::to_runs(const std::vector<log_record>& records, const std::vector<append_outcome>& places,
+                                     int64_t now_ms, rocksdb::WriteBatch& batch) const {
+  std::vector<uint32_t> order(records.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return records[a].partition < records[b].partition; });
+  std::string time, lengths;
+  put_be64(time, static_cast<uint64_t>(now_ms));
+  lengths.reserve(records.size() * varint_bytes_max); // never moves: slices point into it
+  std::vector<rocksdb::Slice> parts;
+  rocksdb::Status s;
+  for (size_t i = 0; i < order.size() && s.ok();) {
+    const auto partition = records[order[i]].partition;
+    auto* family = db_->partitions[partition];
+    const int64_t first = places[order[i]].offset;
+    const std::string key = key_of(first);
+    bool mark = false;
+    size_t size = 0;
+    parts.assign(1, time);
+    for (size_t n = 0; i < order.size() && n < run_records_max && size < run_bytes_max; ++n, ++i) {
+      const auto& record = records[order[i]];
+      if (record.partition != partition) break;
+      const size_t at = lengths.size();
+      put_varint(lengths, record.value.size());
+      parts.emplace_back(lengths.data() + at, lengths.size() - at);
+      parts.emplace_back(record.value);
+      size += record.value.size();
+      mark = mark || places[order[i]].offset % overlap_mark_every == 0;
+    }
+    const rocksdb::Slice key_part(key);
+    s = batch.Put(family, rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(parts.data(), static_cast<int>(parts.size())));
+    if (s.ok() && mark) s = batch.Put(family, slice(overlap_mark), {});
+  }
+  return s;
+}
+
 // All of the records or none: they are one batch.
 std::vector<append_outcome> rocksdb_log::write(std::vector<log_record> records) {
   std::vector<append_outcome> outcomes(records.size(), {append_fate::refused, -1});
@@ -315,23 +393,11 @@ std::vector<append_outcome> rocksdb_log::write(std::vector<log_record> records) 
     bytes += record.value.size() + per_record_overhead;
   }
   const int64_t now = options_.now_ms();
-  std::string time;
-  put_be64(time, static_cast<uint64_t>(now));
   std::vector<int64_t> next(states_.size());
   for (size_t p = 0; p < next.size(); ++p) next[p] = states_[p].end.load();
-
+  for (size_t i = 0; i < records.size(); ++i) outcomes[i].offset = next[records[i].partition]++;
   rocksdb::WriteBatch batch(bytes);
-  rocksdb::Status s;
-  for (size_t i = 0; i < records.size() && s.ok(); ++i) {
-    auto* family = db_->partitions[records[i].partition];
-    const int64_t offset = next[records[i].partition]++;
-    const std::string key = key_of(offset);
-    const rocksdb::Slice key_part(key);
-    const rocksdb::Slice parts[] = {time, records[i].value};
-    s = batch.Put(family, rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(parts, 2));
-    if (s.ok() && offset % overlap_mark_every == 0) s = batch.Put(family, slice(overlap_mark), {});
-    outcomes[i].offset = offset;
-  }
+  auto s = to_runs(records, outcomes, now, batch);
   rocksdb::WriteOptions synced;
   synced.sync = true;
   if (s.ok()) s = db_->db->Write(synced, &batch);
@@ -400,23 +466,21 @@ result<std::vector<stored_record>> rocksdb_log::read_stored(uint32_t partition, 
   size_t bytes = 0;
   bool full = false;
   status bad;
-  for (it->Seek(first_key); !full && it->Valid(); it->Next()) {
-    const int64_t offset = from + static_cast<int64_t>(out.size());
+  for (it->SeekForPrev(first_key); !full && bad.ok() && it->Valid(); it->Next()) {
     // Invariant: offsets are dense, so a hole is a loss and never skipped.
-    if (it->key().size() != 8 || static_cast<int64_t>(read_be64(it->key().data())) != offset) break;
-    const auto value = it->value();
-    if (value.size() < time_bytes) {
-      bad = damaged("damaged");
-      break;
+    if (it->key().size() != 8) break;
+    int64_t offset = static_cast<int64_t>(read_be64(it->key().data()));
+    if (out.empty() ? offset > from : offset != from + static_cast<int64_t>(out.size())) break;
+    run_reader run(it->value());
+    for (std::string_view payload; !full && run.next(payload); ++offset) {
+      if (offset < from) continue;
+      bytes += payload.size();
+      full = !out.empty() && bytes > max_bytes;
+      if (full) break;
+      out.push_back({offset, run.time_ms(), std::string(payload)});
+      full = out.size() == wanted || bytes >= max_bytes;
     }
-    bytes += value.size() - time_bytes;
-    if (!out.empty() && bytes > max_bytes) {
-      full = true;
-      break;
-    }
-    out.push_back({offset, static_cast<int64_t>(read_be64(value.data())),
-                   std::string(value.data() + time_bytes, value.size() - time_bytes)});
-    full = out.size() == wanted || bytes >= max_bytes;
+    if (!run.sound()) bad = damaged("damaged");
   }
   if (!it->status().ok()) return to_status(it->status(), "cannot read the log at " + options_.path);
   // A trim may have taken the records away meanwhile; then this is no hole.
@@ -439,10 +503,16 @@ status rocksdb_log::trim(uint32_t partition, int64_t below) {
   if (!healthy_->load() || !db_) return read_only();
   const int64_t begin = states_[partition].begin.load();
   if (below <= begin) return {};
+  auto* family = db_->partitions[partition];
+  // From 0: what an earlier trim had to leave, too. The run that holds `below` stays.
+  const std::string from = key_of(0);
+  std::string to = key_of(below);
+  const std::unique_ptr<rocksdb::Iterator> it(db_->db->NewIterator({}, family));
+  it->SeekForPrev(to);
+  if (it->Valid()) to = it->key().ToString();
+  if (!it->status().ok()) return to_status(it->status(), "cannot trim the log at " + options_.path);
   // First, so that a reader that finds records gone knows why.
   states_[partition].begin.store(below);
-  auto* family = db_->partitions[partition];
-  const std::string from = key_of(0), to = key_of(below); // from 0: what an earlier trim had to leave, too
   rocksdb::WriteOptions synced;
   synced.sync = true;
   auto s = db_->db->Put(synced, db_->meta, begin_key(partition), std::to_string(below));

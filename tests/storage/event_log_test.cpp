@@ -311,6 +311,56 @@ BOOST_AUTO_TEST_CASE(keeps_records_begin_and_next_offset_over_a_restart) {
   BOOST_TEST(append(*f.log, {{0, "e"}})[0].offset == 2);
 }
 
+// Records of one append stand together, and are read from anywhere among them, one by one or many, before and after a restart.
+BOOST_AUTO_TEST_CASE(keeps_each_record_of_large_and_small_appends_in_its_place) {
+  rocksdb_fixture f(64u << 20, 0); // nothing is served from memory
+  std::vector<std::string> written;
+  const auto fill = [&](size_t count, size_t size) {
+    std::vector<log_record> records;
+    for (size_t i = 0; i < count; ++i) {
+      auto text = std::to_string(written.size());
+      if (size != 0)
+        text.resize(std::max(text.size(), size), '.');
+      else if (i % 2)
+        text.clear();
+      records.push_back({2, std::string("other")});
+      records.push_back({1, text});
+      written.push_back(std::move(text));
+    }
+    append(*f.log, std::move(records));
+  };
+  fill(1, 10);
+  fill(700, 20);    // more than one run holds
+  fill(3, 300'000); // each larger than a run
+  fill(5, 0);       // empty ones among them
+  for (int i = 0; i < 10; ++i) fill(2, 5);
+  const auto end = static_cast<int64_t>(written.size());
+  for (const bool reopened : {false, true}) {
+    if (reopened) f.open();
+    BOOST_TEST(f.log->end(1).offset == end);
+    for (const size_t at_most : {size_t{1}, size_t{7}, size_t{300}, size_t{10'000}}) {
+      for (int64_t from = 0; from < end; from += at_most == 1 ? 1 : 13) {
+        auto got = f.log->read(1, from, at_most, 64u << 20);
+        BOOST_REQUIRE_MESSAGE(got.ok(), got.why.message);
+        BOOST_REQUIRE_EQUAL(got->size(), std::min<size_t>(at_most, static_cast<size_t>(end - from)));
+        for (size_t i = 0; i < got->size(); ++i) {
+          BOOST_REQUIRE_EQUAL((*got)[i].offset, from + static_cast<int64_t>(i));
+          BOOST_REQUIRE((*got)[i].value == written[static_cast<size_t>(from) + i]);
+        }
+      }
+    }
+    BOOST_TEST(f.log->read(1, 0, 10'000, 100)->size() == 5u); // by bytes: 10, then 20 each
+  }
+  // Trimmed in the middle of a run: what is kept is all there.
+  BOOST_REQUIRE(f.log->trim(1, 350).ok());
+  f.open();
+  BOOST_TEST(f.log->begin(1) == 350);
+  BOOST_TEST((f.log->read(1, 349, 1, 100).why.code == errc::out_of_range));
+  auto kept = f.log->read(1, 350, 10, 10'000);
+  BOOST_REQUIRE(kept.ok());
+  BOOST_TEST(kept->front().value == written[350]);
+}
+
 BOOST_AUTO_TEST_CASE(is_refused_with_another_number_of_partitions) {
   rocksdb_fixture f;
   append_durable(*f.log, 0, "a");
