@@ -18,6 +18,11 @@ reply json_reply(int status, std::string body) {
   return r;
 }
 
+event_type type_of(route where) {
+  if (where == route::playback) return event_type::playback;
+  return where == route::impression ? event_type::impression : event_type::click;
+}
+
 reject_reason reason_of(actors::failure why) {
   switch (why) {
   case actors::failure::overloaded: return reject_reason::overloaded;
@@ -66,8 +71,7 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
   context.prefetch = r.head.prefetch;
   context.now_s = r.now_ms / 1000;
   context.max_future_skew_secs = options_.max_future_skew_secs;
-  auto kind = r.target.where == route::click ? event_type::click : event_type::impression;
-  if (!events_.parse(kind, r.body, context, out, syntax_, errors_)) {
+  if (!events_.parse(type_of(r.target.where), r.body, context, out, syntax_, errors_)) {
     if (!syntax_.empty()) return refuse(reject_reason::syntax, problem_kind::malformed, syntax_);
     return refuse(reject_reason::validation, problem_kind::validation, {});
   }
@@ -107,6 +111,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::readyz: now = ready(r); return false;
   case route::click:
   case route::impression:
+  case route::playback:
   case route::none: break; // ingest() and the checks above have them
   }
   now = make_problem(problem_kind::internal, {}, r.request_id);

@@ -404,7 +404,7 @@ reply_frame event_loop::frame_of(const unanswered& entry) const {
 bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   const auto& head = c.frame.head();
   auto target = head.asterisk ? route_match{} : match_route(head.path.of(bytes));
-  bool hot = head.method == http_method::post && (target.where == route::click || target.where == route::impression);
+  bool hot = head.method == http_method::post && takes_one_event(target.where);
   if (!c.waiting.empty() && (!hot || c.waiting.size() >= options_.max_pipelined)) return false;
 
   budget -= hot ? 1 : other_cost;

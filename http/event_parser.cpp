@@ -79,6 +79,12 @@ void timestamp(element value, const event_context& context, submission& out, std
   }
 }
 
+void progress(element value, submission& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS || !parse(text, out.progress))
+    errors.push_back({"progress", "must be \"start\", \"first_quartile\", \"midpoint\", \"third_quartile\" or \"complete\""});
+}
+
 void defaults(const event_context& context, bool has_address, bool has_agent, bool has_time, submission& out) {
   if (!has_address) out.address = context.peer;
   if (!has_agent) out.agent = sanitise_utf8(context.user_agent, agent_bytes_max);
@@ -89,7 +95,8 @@ void defaults(const event_context& context, bool has_address, bool has_agent, bo
 bool fields(event_type type, const simdjson::dom::object& object, const event_context& context, submission& out,
             std::vector<field_error>& errors) {
   out.type = type;
-  bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false;
+  const bool plays = type != event_type::impression;
+  bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false, has_progress = false;
   int64_t number = 0;
   for (auto field : object) {
     auto key = field.key;
@@ -108,14 +115,18 @@ bool fields(event_type type, const simdjson::dom::object& object, const event_co
     } else if (key == "timestamp") {
       has_time = true;
       timestamp(field.value, context, out, errors);
-    } else if (key == "play_time_secs" && type == event_type::click) {
+    } else if (key == "play_time_secs" && plays) {
       if (integer(field.value, play_rule, number, errors)) out.play_time_secs = static_cast<int32_t>(number);
-    } else if (key == "watched_percent" && type == event_type::click) {
+    } else if (key == "watched_percent" && plays) {
       if (integer(field.value, watched_rule, number, errors)) out.watched_percent = static_cast<int32_t>(number);
+    } else if (key == "progress" && type == event_type::playback) {
+      has_progress = true;
+      progress(field.value, out, errors);
     }
   }
   if (!has_id) errors.push_back({"event_id", "is required"});
   if (!has_ad) errors.push_back({"ad_id", "is required"});
+  if (type == event_type::playback && !has_progress) errors.push_back({"progress", "is required"});
   if (!errors.empty()) return false;
   defaults(context, has_address, has_agent, has_time, out);
   return true;
@@ -148,14 +159,12 @@ bool event_parser::parse_typed(std::string_view body, const event_context& conte
   simdjson::dom::object object;
   if (!impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction)) return false;
   std::string_view name;
+  event_type type{};
   auto found = object.at_key("type");
-  if (found.error() != simdjson::SUCCESS) {
-    errors.push_back({"type", "is required"});
-  } else if (found.get(name) == simdjson::SUCCESS && (name == "click" || name == "impression")) {
-    return fields(name == "click" ? event_type::click : event_type::impression, object, context, out, errors);
-  } else {
-    errors.push_back({"type", "must be \"click\" or \"impression\""});
-  }
+  if (found.error() == simdjson::SUCCESS && found.get(name) == simdjson::SUCCESS && adtrack::parse(name, type))
+    return fields(type, object, context, out, errors);
+  errors.push_back(
+      {"type", found.error() == simdjson::SUCCESS ? R"(must be "click", "impression" or "playback")" : "is required"});
   return false;
 }
 

@@ -32,7 +32,7 @@ public:
   // Fills `out`. On false either `syntax` is a sentence about the whole body, or `errors` holds one entry a field.
   bool parse(event_type type, std::string_view body, const event_context& context, submission& out, std::string& syntax,
              std::vector<field_error>& errors);
-  // The same of an object that names its type itself: "type": "click" or "impression".
+  // The same of an object that names its type itself: "type": "click", "impression" or "playback".
   bool parse_typed(std::string_view body, const event_context& context, submission& out, std::string& syntax,
                    std::vector<field_error>& errors);
 

@@ -9,8 +9,8 @@
 
 namespace adtrack::http {
 
-enum class route : uint8_t { none, click, impression, ads, ad, analytics, metrics, healthz, readyz, quarantine };
-inline constexpr size_t route_count = 10;
+enum class route : uint8_t { none, click, impression, playback, ads, ad, analytics, metrics, healthz, readyz, quarantine };
+inline constexpr size_t route_count = 11;
 
 struct route_match {
   route where = route::none;
@@ -19,6 +19,11 @@ struct route_match {
 
 // `path` as sent; percent-encoding is undone first, and one slash at the end makes no difference.
 route_match match_route(std::string_view path);
+
+// POST takes one event, answered once it is durable.
+constexpr bool takes_one_event(route where) noexcept {
+  return where == route::click || where == route::impression || where == route::playback;
+}
 
 std::string_view pattern(route where) noexcept;        // "/api/v1/ads/{id}"; "other" for none
 bool allows(route where, http_method method) noexcept; // HEAD where GET is; OPTIONS everywhere

@@ -62,6 +62,18 @@ BOOST_AUTO_TEST_CASE(an_event_without_an_address_carries_the_peer_and_the_header
   BOOST_TEST((item.type == event_type::impression));
 }
 
+BOOST_AUTO_TEST_CASE(a_playback_is_accepted_with_its_progress) {
+  accept_all();
+  raw_client c(start());
+  BOOST_TEST(
+      c.ask(post("/api/v1/ads/playback", R"({"event_id":"p","ad_id":1})")).has("\"progress\",\"message\":\"is required\""));
+  auto r = c.ask(post("/api/v1/ads/playback", R"({"event_id":"p","ad_id":1,"progress":"complete","watched_percent":100})"));
+  BOOST_TEST(r.status == 202);
+  auto item = gateway.items(1)[0].what;
+  BOOST_TEST((item.type == event_type::playback && item.progress == playback_progress::complete));
+  BOOST_TEST(item.watched_percent == 100);
+}
+
 BOOST_AUTO_TEST_CASE(requests_of_one_segment_are_submitted_in_one_call_and_in_order) {
   accept_all();
   options.loops = 1;
