@@ -41,7 +41,8 @@ public:
   void close() noexcept { closed_ = true; }
 
   void bind(completion_sink* sink) override;
-  bool submit(std::vector<ingest_item> items) override;
+  bool submit(std::vector<ingest_item> items) override { return take(std::move(items), {}); }
+  bool submit_batch(ticket t, std::vector<ingest_item> items) override { return take(std::move(items), t); }
   void query(ticket t, analytics_query q) override;
   void list_ads(ticket t, uint32_t page, uint32_t limit) override;
   void get_ad(ticket t, uint64_t id) override;
@@ -53,6 +54,7 @@ public:
   size_t in_flight() const noexcept override;
 
 private:
+  bool take(std::vector<ingest_item> items, std::optional<ticket> together);
   // Null when it was refused, and completed with the reason.
   reply_ptr admit(ticket t);
 

@@ -47,6 +47,13 @@ struct ingested {
   int64_t offset = -1; // -1: not known
 };
 
+// Of a batch, once all of it is durable.
+struct batch_ingested {
+  uint64_t events = 0;
+  bool spooled = false;            // at least one is in this node's spool
+  std::vector<position> positions; // the highest a shard, by shard; none of a shard where one of the offsets is not known
+};
+
 using analytics_result = std::shared_ptr<const analytics_answer>;
 
 struct ads_page {
@@ -58,7 +65,7 @@ struct ad_written { // created, updated or deleted
   ad value;
 };
 
-using outcome = std::variant<failed, ingested, analytics_result, ads_page, ad, ad_written, quarantine_page>;
+using outcome = std::variant<failed, ingested, batch_ingested, analytics_result, ads_page, ad, ad_written, quarantine_page>;
 
 struct completion {
   ticket to;
@@ -92,6 +99,10 @@ public:
   // Takes all or none of the items: false when events or bytes in flight are at their bound (answer 503 overloaded, no completion
   // will come). One outcome an item.
   virtual bool submit(std::vector<ingest_item> items) = 0;
+
+  // The same under one ticket with one outcome: batch_ingested once every item is durable, failed if any of them is not. What the
+  // items say of tickets is not looked at.
+  virtual bool submit_batch(ticket t, std::vector<ingest_item> items) = 0;
 
   virtual void query(ticket t, analytics_query q) = 0; // -> analytics_result or failed
 

@@ -26,11 +26,16 @@ public:
     std::string if_match;
     quarantine_query quarantine;
   };
-  // Answers at once: an ingest item, or another call. Unset: the test completes.
+  struct batch {
+    actors::ticket from;
+    std::vector<actors::ingest_item> items;
+  };
+  // Answers at once: an ingest item, a batch, or another call. Unset: the test completes.
   std::function<actors::outcome(const actors::ingest_item&)> on_item;
+  std::function<actors::outcome(const std::vector<actors::ingest_item>&)> on_batch;
   std::function<actors::outcome(const asked&)> on_call;
   std::function<void()> on_state; // called by ready()
-  bool accepts = true;            // what submit() returns
+  bool accepts = true;            // what submit() and submit_batch() return
   actors::readiness state{true, {}, {}};
 
   void bind(actors::completion_sink* sink) override {
@@ -50,6 +55,22 @@ public:
     }
     changed_.notify_all();
     if (!done.empty()) sink_->complete(std::move(done));
+    return true;
+  }
+  bool submit_batch(actors::ticket t, std::vector<actors::ingest_item> items) override {
+    {
+      std::lock_guard lock(mutex_);
+      ++submits_;
+      if (!accepts) return false;
+    }
+    std::vector<actors::completion> done;
+    if (on_batch) done.push_back({t, on_batch(items)});
+    {
+      std::lock_guard lock(mutex_);
+      batches_.push_back({t, std::move(items)});
+    }
+    changed_.notify_all();
+    if (!done.empty()) complete_all(std::move(done));
     return true;
   }
   void query(actors::ticket t, analytics_query q) override {
@@ -79,6 +100,11 @@ public:
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::seconds(10), [&] { return items_.size() >= count; });
     return items_;
+  }
+  std::vector<batch> batches(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return batches_.size() >= count; });
+    return batches_;
   }
   std::vector<asked> calls(size_t count) {
     std::unique_lock lock(mutex_);
@@ -117,6 +143,7 @@ private:
   std::condition_variable changed_;
   actors::completion_sink* sink_ = nullptr;
   std::vector<actors::ingest_item> items_;
+  std::vector<batch> batches_;
   std::vector<asked> calls_;
   size_t submits_ = 0;
 };
