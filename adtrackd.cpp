@@ -91,6 +91,11 @@ http::http_options http_options_of(const settings& s) {
   o.query_limit_max = s.analytics.max_limit;
   o.max_buffered_bytes = s.http.max_buffered_bytes;
   o.max_pipelined = s.http.max_pipelined;
+  o.batch_workers = s.http.batch_workers;
+  o.batch_queue = s.http.batch_queue;
+  o.max_batch_bytes = s.ingest.max_batch_bytes;
+  o.max_batch_events = s.ingest.max_batch_events;
+  o.max_batch_rejections = s.ingest.max_batch_rejections;
   o.trusted_proxies = config::list_of(s.http.trusted_proxies);
   return o;
 }

@@ -28,6 +28,8 @@ struct settings {
     uint32_t max_body_bytes = 65'536;
     uint64_t max_buffered_bytes = 33'554'432;
     uint32_t max_pipelined = 32;
+    uint32_t batch_workers = 2;
+    uint32_t batch_queue = 256;
     uint32_t head_timeout_ms = 5'000;
     uint32_t body_timeout_ms = 10'000;
     uint32_t idle_timeout_ms = 75'000;
@@ -47,6 +49,9 @@ struct settings {
     uint64_t max_in_flight_bytes = 67'108'864;
     uint32_t timeout_ms = 5'000;
     uint32_t max_future_secs = 300;
+    uint32_t max_batch_events = 10'000;
+    uint32_t max_batch_bytes = 8'388'608;
+    uint32_t max_batch_rejections = 1'000;
   } ingest;
 
   struct data_section {

@@ -35,11 +35,14 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
   rows.push_back(
       {"http.max_head_bytes", &h.max_head_bytes, 1'024, 1'048'576, "bytes of a request line with its headers; more is 431"});
   rows.push_back({"http.max_headers", &h.max_headers, 8, 10'000, "headers of a request; more is 431"});
-  rows.push_back({"http.max_body_bytes", &h.max_body_bytes, 1'024, 1'073'741'824, "bytes of a request body; more is 413"});
+  rows.push_back({"http.max_body_bytes", &h.max_body_bytes, 1'024, 1'073'741'824,
+                  "bytes of a request body, and of one event of a batch; more is 413"});
   rows.push_back({"http.max_buffered_bytes", &h.max_buffered_bytes, 1'048'576, uint64_t{1} << 40,
                   "bytes of unfinished requests and unsent replies over all connections; more is 503"});
   rows.push_back(
       {"http.max_pipelined", &h.max_pipelined, 1, 10'000, "events that one connection may send ahead of their answers"});
+  rows.push_back({"http.batch_workers", &h.batch_workers, 1, 64, "threads that inflate and read batches"});
+  rows.push_back({"http.batch_queue", &h.batch_queue, 1, 100'000, "batches that may wait for those threads; one more is 503"});
   rows.push_back(
       {"http.head_timeout_ms", &h.head_timeout_ms, 10, hour_ms, "ms from a request's first byte to the end of its headers"});
   rows.push_back(
@@ -67,6 +70,11 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
   rows.push_back({"ingest.timeout_ms", &s.ingest.timeout_ms, 10, hour_ms, "ms that an event may wait for the log; then 503"});
   rows.push_back({"ingest.max_future_secs", &s.ingest.max_future_secs, 0, 86'400,
                   "seconds that an event's timestamp may be ahead of the server"});
+  rows.push_back({"ingest.max_batch_events", &s.ingest.max_batch_events, 1, 1'000'000, "events of a batch; more is 413"});
+  rows.push_back({"ingest.max_batch_bytes", &s.ingest.max_batch_bytes, 1'024, 1'073'741'824,
+                  "bytes of a batch, also once it is inflated; more is 413; at most half of `http.max_buffered_bytes`"});
+  rows.push_back({"ingest.max_batch_rejections", &s.ingest.max_batch_rejections, 1, 1'000'000,
+                  "rejected events of a batch that its answer lists; the others are counted only"});
 }
 
 void add_log(std::vector<setting_row>& rows, settings& s) {
@@ -305,6 +313,10 @@ std::string check_together(const settings& s) {
         ordered("kafka.min_insync_replicas", s.kafka.min_insync_replicas, "kafka.replication_factor", s.kafka.replication_factor);
   if (wrong.empty())
     wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
+  // A batch must fit beside another that grows.
+  if (wrong.empty() && s.ingest.max_batch_bytes > s.http.max_buffered_bytes / 2)
+    wrong = "ingest.max_batch_bytes is " + std::to_string(s.ingest.max_batch_bytes) +
+            ": must not be more than half of http.max_buffered_bytes, which is " + std::to_string(s.http.max_buffered_bytes);
   return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }
 

@@ -49,6 +49,25 @@ api::api(const http_options& options, const proxy_list& proxies, actors::gateway
     : options_(options), proxies_(proxies), gateway_(gateway), metrics_(metrics), ingest_keys_(options.ingest_keys),
       read_keys_(options.read_keys), admin_keys_(options.admin_keys), rejected_(metrics) {}
 
+// What holds for events alone and in a batch; `also_type` is a media type beside those of JSON.
+bool api::may_send(const request& r, std::string_view also_type, reply& refused) {
+  auto refuse = [&](reject_reason why, problem_kind kind, std::string_view detail) {
+    rejected_.count(why);
+    refused = make_problem(kind, detail, r.request_id);
+    return false;
+  };
+  if (!ingest_keys_.empty() && !ingest_keys_.holds(bearer_token(r.value(header::authorization))))
+    return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
+  auto type = r.value(header::content_type);
+  if (media_type_is(type, json_type) || media_type_is(type, "text/plain")) return true;
+  if (also_type.empty())
+    return refuse(reject_reason::content_type, problem_kind::unsupported_media_type,
+                  "Send application/json, or text/plain as sendBeacon does.");
+  if (media_type_is(type, also_type)) return true;
+  return refuse(reject_reason::content_type, problem_kind::unsupported_media_type,
+                "Send an array as application/json or text/plain, or a line an event as " + std::string(also_type) + ".");
+}
+
 bool api::ingest(const request& r, submission& out, awaited& later, reply& refused) {
   auto refuse = [&](reject_reason why, problem_kind kind, std::string_view detail) {
     rejected_.count(why);
@@ -56,12 +75,7 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
     return false;
   };
   errors_.clear();
-  if (!ingest_keys_.empty() && !ingest_keys_.holds(bearer_token(r.value(header::authorization))))
-    return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
-  auto type = r.value(header::content_type);
-  if (!media_type_is(type, json_type) && !media_type_is(type, "text/plain"))
-    return refuse(reject_reason::content_type, problem_kind::unsupported_media_type,
-                  "Send application/json, or text/plain as sendBeacon does.");
+  if (!may_send(r, {}, refused)) return false;
   if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity"))
     return refuse(reject_reason::content_encoding, problem_kind::unsupported_media_type, "No content encoding is accepted here.");
 
@@ -77,6 +91,29 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
   }
   later.what = awaited::kind::ingest;
   later.text = out.event_id;
+  return true;
+}
+
+bool api::batch(const request& r, batch_job& out, awaited& later, reply& refused) {
+  constexpr std::string_view ndjson_type = "application/x-ndjson";
+  if (!may_send(r, ndjson_type, refused)) return false;
+  auto coding = r.value(header::content_encoding);
+  out.gzip = equals_lower(coding, "gzip") || equals_lower(coding, "x-gzip"); // the same by RFC 9110, 8.4.1.3
+  if (r.has(header::content_encoding) && !out.gzip && !equals_lower(coding, "identity")) {
+    rejected_.count(reject_reason::content_encoding);
+    refused =
+        make_problem(problem_kind::unsupported_media_type, "The only content encoding accepted here is gzip.", r.request_id);
+    return false;
+  }
+  out.format = media_type_is(r.value(header::content_type), ndjson_type) ? batch_format::ndjson : batch_format::json_array;
+  out.request_id = r.request_id;
+  out.agent = header_agent(r.value(header::user_agent));
+  out.peer = proxies_.client(r.peer, r.bytes, r.head);
+  out.prefetch = r.head.prefetch;
+  out.now_s = r.now_ms / 1000;
+  out.findings = std::make_shared<batch_findings>();
+  later.what = awaited::kind::batch;
+  later.findings = out.findings;
   return true;
 }
 
@@ -112,7 +149,8 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::click:
   case route::impression:
   case route::playback:
-  case route::none: break; // ingest() and the checks above have them
+  case route::events:
+  case route::none: break; // ingest(), batch() and the checks above have them
   }
   now = make_problem(problem_kind::internal, {}, r.request_id);
   return false;
@@ -262,8 +300,23 @@ reply api::render_ad_reply(const ad& value, const awaited& waited) {
   return r;
 }
 
+reply api::render_batch_reply(const actors::outcome& what, const awaited& waited, std::string_view request_id) {
+  auto* findings = waited.findings.get(); // null: nobody waits for the worker any more, which may still be at it
+  if (findings != nullptr && findings->answer) return std::move(*findings->answer);
+  if (auto* done = std::get_if<actors::batch_ingested>(&what); done && findings != nullptr) {
+    reply r = json_reply(202, {});
+    render_batch(r.body, *done, findings->rejected, findings->rejected_count);
+    return r;
+  }
+  auto* f = std::get_if<actors::failed>(&what);
+  if (f == nullptr) return make_problem(problem_kind::internal, {}, request_id);
+  rejected_.count(reason_of(f->why), findings == nullptr ? 1 : findings->valid_count);
+  return make_problem(kind_of(f->why, false), f->detail, request_id);
+}
+
 reply api::render(const actors::outcome& what, const awaited& waited, std::string_view request_id) {
   using kind = awaited::kind;
+  if (waited.what == kind::batch) return render_batch_reply(what, waited, request_id);
   if (auto* f = std::get_if<actors::failed>(&what)) {
     if (waited.what == kind::ingest) rejected_.count(reason_of(f->why));
     auto kind_of_problem = kind_of(f->why, waited.has_min_position);

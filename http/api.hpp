@@ -10,6 +10,7 @@
 #include "actors/gateway.hpp"
 #include "http/ads_request.hpp"
 #include "http/auth.hpp"
+#include "http/batch_pool.hpp"
 #include "http/client_address.hpp"
 #include "http/event_parser.hpp"
 #include "http/options.hpp"
@@ -26,13 +27,14 @@ namespace adtrack::http {
 
 // What a deferred request waits for, and what rendering its outcome needs.
 struct awaited {
-  enum class kind : uint8_t { ingest, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
+  enum class kind : uint8_t { ingest, batch, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
   kind what = kind::ingest;
   bool explain = false;
   bool has_min_position = false;
   uint32_t page = 1;
   uint32_t limit = 10;
   std::string text; // ingest: the event_id; ad: If-None-Match
+  std::shared_ptr<batch_findings> findings;
 };
 
 class api {
@@ -41,6 +43,9 @@ public:
 
   // True: `out` is to be submitted and `later` says how its outcome is rendered. False: `refused` is the answer.
   bool ingest(const request& r, submission& out, awaited& later, reply& refused);
+
+  // A batch. True: `out` lacks but its bytes and its ticket to be handed to the pool.
+  bool batch(const request& r, batch_job& out, awaited& later, reply& refused);
 
   // Everything else. True: deferred, the gateway was asked in the name of `to`. False: `now` is the answer.
   bool handle(const request& r, const actors::ticket& to, reply& now, awaited& later);
@@ -52,6 +57,8 @@ public:
   reply render(const actors::outcome& what, const awaited& waited, std::string_view request_id);
 
 private:
+  bool may_send(const request& r, std::string_view also_type, reply& refused);
+  reply render_batch_reply(const actors::outcome& what, const awaited& waited, std::string_view request_id);
   bool handle_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later);

@@ -15,6 +15,7 @@
 #include <random>
 
 #include "config/telemetry.hpp"
+#include "http/buffers.hpp"
 
 namespace adtrack::http {
 namespace {
@@ -65,7 +66,10 @@ event_loop::event_loop(uint32_t index, loop_shared& shared)
   limits_.max_head_bytes = options_.max_head_bytes;
   limits_.max_headers = options_.max_headers;
   limits_.max_body_bytes = options_.max_body_bytes;
-  buffered_max_ = options_.max_buffered_bytes / std::max<uint32_t>(options_.loops, 1);
+  limits_.body_limit = [this](std::string_view bytes, const request_head& head) {
+    bool batch = head.method == http_method::post && match_route(head.path.of(bytes)).where == route::events;
+    return batch ? options_.max_batch_bytes : options_.max_body_bytes;
+  };
   std::random_device device;
   id_state_ = uint64_t{device()} << 32 | device();
   scratch_.resize(scratch_bytes);
@@ -264,7 +268,7 @@ void event_loop::open(int fd) {
 void event_loop::close(connection& c) {
   timer_list::remove(c);
   ::close(c.fd);
-  buffered_ -= c.accounted;
+  shared_.buffered -= c.accounted;
   uint32_t slot = c.slot;
   uint32_t generation = c.generation;
   c = connection{};
@@ -294,6 +298,8 @@ void event_loop::drive(connection& c) {
     bool borrowed = false;
     if (c.hungry) {
       if (!c.readable) break;
+      // Behind what waits for an outcome, no more is taken in than a little: it could be refused by nobody.
+      if (!c.waiting.empty() && c.in.size() >= scratch_bytes) break;
       if (round == rounds_max) {
         queue(c);
         break;
@@ -302,11 +308,17 @@ void event_loop::drive(connection& c) {
       if (!receive(c, got)) return;
       if (got == 0) break;
       borrowed = c.in.empty();
-      if (!borrowed) c.in.append(scratch_, 0, got);
+      if (!borrowed) {
+        make_room(c.in, got, c.frame.size() + spare_bytes);
+        c.in.append(scratch_, 0, got);
+      }
       bytes = borrowed ? std::string_view(scratch_).substr(0, got) : std::string_view(c.in);
     }
     size_t used = consume(c, bytes, budget);
-    keep(c, bytes, used, borrowed);
+    if (handed_)
+      hand_over(c, bytes, used, borrowed);
+    else
+      keep(c, bytes, used, borrowed);
     flush(c);
     if (!c.hungry) break; // goes on when an earlier request is answered, or in its next turn
   }
@@ -336,7 +348,7 @@ bool event_loop::receive(connection& c, size_t& got) {
   }
 }
 
-// Takes requests out of `bytes`; gives the number of bytes that are done with.
+// Takes requests out of `bytes`, up to and with a batch; gives the number of bytes that are done with.
 size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
   size_t used = 0;
   c.hungry = true;
@@ -362,10 +374,16 @@ size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
         c.hungry = false;
         return used;
       }
+      if (handed_) {
+        handed_->at = used + c.frame.head().size;
+        handed_->size = c.frame.body(rest).size();
+        if (c.frame.head().chunked) handed_->bytes = c.frame.take_chunks();
+      }
       used += c.frame.size();
       c.frame.reset();
       c.seen = framer::state::need_head;
       c.continued = false;
+      if (handed_) return used;
       break;
     }
   }
@@ -379,6 +397,30 @@ void event_loop::keep(connection& c, std::string_view bytes, size_t used, bool b
     c.in.assign(bytes.substr(used));
   else
     c.in.erase(0, used);
+  if (c.seen == framer::state::need_body && c.frame.head().chunked) c.frame.compact(c.in);
+}
+
+// Gives a batch to the pool with the buffer that it stands in. What came behind it waits until it is answered.
+void event_loop::hand_over(connection& c, std::string_view bytes, size_t used, bool borrowed) {
+  auto job = std::move(handed_);
+  std::string rest(bytes.substr(used));
+  if (!job->bytes.empty()) {
+    job->at = 0; // it came in chunks
+  } else if (borrowed) {
+    job->bytes.reserve(job->size + spare_bytes);
+    job->bytes.assign(bytes.substr(job->at, job->size));
+    job->at = 0;
+  } else {
+    job->bytes = std::move(c.in);
+  }
+  c.in = std::move(rest);
+  c.hungry = c.in.empty();
+  job->counted = {shared_.buffered, job->bytes.capacity()};
+  if (shared_.batches.offer(job)) return;
+  auto& entry = c.waiting.back();
+  answer(entry, api_.render(actors::failed{actors::failure::overloaded, {}}, entry.later, entry.request_id));
+  settle(c);
+  queue(c);
 }
 
 std::string_view event_loop::request_id(std::string_view given) {
@@ -407,6 +449,7 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   bool hot = head.method == http_method::post && takes_one_event(target.where);
   if (!c.waiting.empty() && (!hot || c.waiting.size() >= options_.max_pipelined)) return false;
 
+  bool batch = head.method == http_method::post && target.where == route::events;
   budget -= hot ? 1 : other_cost;
   auto& entry = c.waiting.emplace_back();
   entry.request_id = request_id(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
@@ -422,6 +465,8 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   try {
     if (hot)
       serve_ingest(c, r, entry);
+    else if (batch)
+      serve_batch(c, r, entry);
     else
       serve_other(c, r, entry);
   } catch (const std::exception& e) {
@@ -438,6 +483,18 @@ void event_loop::serve_ingest(connection& c, const request& r, unanswered& entry
   if (api_.ingest(r, item.what, entry.later, refused)) {
     item.from = {index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
     batch_.push_back(std::move(item));
+  } else {
+    answer(entry, refused);
+    settle(c);
+  }
+}
+
+void event_loop::serve_batch(connection& c, const request& r, unanswered& entry) {
+  auto job = std::make_unique<batch_job>();
+  reply refused;
+  if (api_.batch(r, *job, entry.later, refused)) {
+    job->to = {index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
+    handed_ = std::move(job);
   } else {
     answer(entry, refused);
     settle(c);
@@ -565,14 +622,14 @@ void event_loop::after(connection& c) {
   if (c.open()) arm(c);
 }
 
-// Invariant: buffered_ is the sum of what all connections of this loop hold.
+// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work.
 void event_loop::account(connection& c) {
   size_t holds = c.in.capacity() + c.out.capacity() + c.frame.held_bytes();
   for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
   if (holds <= 256) holds = 0; // small strings
-  buffered_ += holds - c.accounted;
+  if (holds != c.accounted) shared_.buffered += holds - c.accounted;
   c.accounted = holds;
-  if (buffered_ <= buffered_max_ || holds < 4'096) return;
+  if (shared_.buffered <= options_.max_buffered_bytes || holds < 4'096) return;
   if (!c.out.empty()) return close(c); // it does not read, and others need the room
   if (!c.waiting.empty()) return;
   refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
@@ -654,6 +711,7 @@ void event_loop::give_up_waiting(connection& c) {
   config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time",
               {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
   end_if_last(c, entry);
+  entry.later.findings = nullptr;
   answer(entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));
   settle(c);
 }

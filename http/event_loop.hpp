@@ -16,6 +16,7 @@
 
 #include "actors/gateway.hpp"
 #include "http/api.hpp"
+#include "http/batch_pool.hpp"
 #include "http/connection.hpp"
 #include "http/httplib_bridge.hpp"
 #include "http/options.hpp"
@@ -31,8 +32,10 @@ struct loop_shared {
   config::metrics& metrics;
   const std::function<int64_t()>& now_ms;
   httplib_bridge& library;
+  batch_pool& batches;
   std::function<void()> on_closed;    // after every closed connection
   std::atomic<size_t> connections{0}; // counted by the acceptor before adopt()
+  std::atomic<size_t> buffered{0};    // bytes held for all connections, and of batches in work
 };
 
 class event_loop {
@@ -67,6 +70,8 @@ private:
   void keep(connection& c, std::string_view bytes, size_t used, bool borrowed);
   bool serve(connection& c, std::string_view bytes, int& budget);
   void serve_ingest(connection& c, const request& r, unanswered& entry);
+  void serve_batch(connection& c, const request& r, unanswered& entry);
+  void hand_over(connection& c, std::string_view bytes, size_t used, bool borrowed);
   void serve_other(connection& c, const request& r, unanswered& entry);
   void refuse(connection& c, problem_kind kind, std::string_view detail);
   void time_out(connection& c);
@@ -110,13 +115,12 @@ private:
   int64_t wall_ms_ = 0;
   int64_t date_s_ = -1; // the second that date_ says
   std::string date_;
-  size_t buffered_ = 0; // bytes held for connections
-  size_t buffered_max_ = 0;
   uint64_t id_state_ = 0;
   std::vector<std::unique_ptr<connection>> slots_;
   std::vector<uint32_t> free_;
   timer_list timers_[waits_for_count];
   std::vector<actors::ingest_item> batch_;
+  batch_job_ptr handed_;                             // the batch that was served last, before its bytes are handed over
   std::vector<std::pair<uint32_t, uint32_t>> again_; // slot and generation of those to go on with without a new event
   std::string scratch_;
   std::string made_id_;

@@ -87,7 +87,7 @@ void progress(element value, submission& out, std::vector<field_error>& errors) 
 
 void defaults(const event_context& context, bool has_address, bool has_agent, bool has_time, submission& out) {
   if (!has_address) out.address = context.peer;
-  if (!has_agent) out.agent = sanitise_utf8(context.user_agent, agent_bytes_max);
+  if (!has_agent) out.agent = context.agent_is_clean ? std::string(context.user_agent) : header_agent(context.user_agent);
   if (!has_time) out.time_s = context.now_s;
   out.prefetch = context.prefetch;
 }
@@ -132,13 +132,31 @@ bool fields(event_type type, const simdjson::dom::object& object, const event_co
   return true;
 }
 
+// Of an object that names its type itself.
+bool typed_fields(const simdjson::dom::object& object, const event_context& context, submission& out,
+                  std::vector<field_error>& errors) {
+  std::string_view name;
+  event_type type{};
+  auto found = object.at_key("type");
+  if (found.error() == simdjson::SUCCESS && found.get(name) == simdjson::SUCCESS && parse(name, type))
+    return fields(type, object, context, out, errors);
+  errors.push_back(
+      {"type", found.error() == simdjson::SUCCESS ? R"(must be "click", "impression" or "playback")" : "is required"});
+  return false;
+}
+
 } // namespace
 
+std::string header_agent(std::string_view header) { return sanitise_utf8(header, agent_bytes_max); }
+
 struct event_parser::impl {
+  explicit impl(std::string_view noun) : json(noun) {}
   strict_json json;
 };
 
-event_parser::event_parser() : impl_(std::make_unique<impl>()) {}
+static_assert(event_padding >= json_padding);
+
+event_parser::event_parser(std::string_view noun) : impl_(std::make_unique<impl>(noun)) {}
 event_parser::~event_parser() = default;
 
 bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out,
@@ -157,15 +175,22 @@ bool event_parser::parse_typed(std::string_view body, const event_context& conte
   syntax.clear();
   errors.clear();
   simdjson::dom::object object;
-  if (!impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction)) return false;
-  std::string_view name;
-  event_type type{};
-  auto found = object.at_key("type");
-  if (found.error() == simdjson::SUCCESS && found.get(name) == simdjson::SUCCESS && adtrack::parse(name, type))
-    return fields(type, object, context, out, errors);
-  errors.push_back(
-      {"type", found.error() == simdjson::SUCCESS ? R"(must be "click", "impression" or "playback")" : "is required"});
-  return false;
+  return impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction) &&
+         typed_fields(object, context, out, errors);
+}
+
+item_verdict event_parser::parse_item(std::string_view item, const event_context& context, submission& out, std::string& syntax,
+                                      std::vector<field_error>& errors) {
+  out = {};
+  syntax.clear();
+  errors.clear();
+  simdjson::dom::object object;
+  switch (impl_->json.parse_object_in_place(item, object, syntax, huge_numbers::make_fraction)) {
+  case json_fault::not_json: return item_verdict::not_json;
+  case json_fault::not_allowed: return item_verdict::refused;
+  case json_fault::none: break;
+  }
+  return typed_fields(object, context, out, errors) ? item_verdict::good : item_verdict::refused;
 }
 
 } // namespace adtrack::http

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/buffers.hpp"
+
 namespace adtrack::http {
 namespace {
 
@@ -93,10 +95,10 @@ void framer::reset() {
   head_ = {};
   if (chunks_.capacity() > 64) std::string().swap(chunks_);
   chunks_.clear();
-  at_ = scanned_ = size_ = 0;
+  at_ = scanned_ = size_ = coded_ = chunk_left_ = 0;
   headers_ = 0;
   phase_ = phase::request_line;
-  has_length_ = too_long_ = false;
+  has_length_ = too_long_ = in_chunk_ = last_chunk_ = false;
 }
 
 std::string_view framer::body(std::string_view bytes) const noexcept {
@@ -133,7 +135,7 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
       if (ok) phase_ = phase::headers;
     } else if (line_end == at_) {
       head_.size = static_cast<uint32_t>(end + 1);
-      ok = finish_head(limits);
+      ok = finish_head(bytes, limits);
     } else if (line_end - at_ > limits.max_line_bytes) {
       return fail(431, "a header line is too long");
     } else if (++headers_ > limits.max_headers) {
@@ -149,7 +151,7 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
     if (bytes.size() < size_) return state::need_body;
     phase_ = phase::done;
     return state::complete;
-  case phase::chunks: return decode_chunks(bytes, limits);
+  case phase::chunks: return decode_chunks(bytes);
   case phase::done: return state::complete;
   case phase::request_line:
   case phase::headers:
@@ -291,22 +293,29 @@ bool framer::header_line(std::string_view bytes, size_t end) {
   return true;
 }
 
-bool framer::finish_head(const frame_limits& limits) {
+bool framer::finish_head(std::string_view bytes, const frame_limits& limits) {
   if (!head_.has(header::host) && !head_.http_1_0) return fail(400, "HTTP/1.1 needs a Host header"), false;
   if (head_.chunked && has_length_) return fail(400, "Content-Length and Transfer-Encoding exclude each other"), false;
-  if (too_long_ || head_.content_length > limits.max_body_bytes) return fail(413, "the body is too large"), false;
-  size_ = head_.size + head_.content_length;
+  body_max_ = limits.max_body_bytes;
+  if (limits.body_limit && (head_.chunked || head_.content_length > body_max_)) body_max_ = limits.body_limit(bytes, head_);
+  if (too_long_ || head_.content_length > body_max_) return fail(413, "the body is too large"), false;
+  size_ = head_.chunked ? 0 : head_.size + head_.content_length;
   phase_ = head_.chunked ? phase::chunks : phase::body;
   at_ = head_.size;
   return true;
 }
 
 // Chunks without extensions and without trailers. What the chunk sizes cost is bounded too: one-byte chunks are six bytes each.
-framer::state framer::decode_chunks(std::string_view bytes, const frame_limits& limits) {
+framer::state framer::decode_chunks(std::string_view bytes) {
   constexpr size_t max_size_line = 10;
   for (;;) {
-    if (at_ - head_.size > 2 * limits.max_body_bytes + 4096) return fail(413, "the chunks of the body are too many");
     auto rest = bytes.substr(std::min(at_, bytes.size()));
+    if (in_chunk_) {
+      auto seen = decode_data(rest);
+      if (in_chunk_ || seen != state::need_body) return seen;
+      continue;
+    }
+    if (coded_ > 2 * body_max_ + 4096) return fail(413, "the chunks of the body are too many");
     size_t digits = 0;
     size_t length = 0;
     while (digits < rest.size() && digits < max_size_line && hex_value(rest[digits]) >= 0)
@@ -316,20 +325,42 @@ framer::state framer::decode_chunks(std::string_view bytes, const frame_limits& 
     if (digits == 0 || rest[digits] != '\r') return fail(400, "a chunk size is not a hexadecimal number and CR LF");
     if (digits + 1 == rest.size()) return state::need_body;
     if (rest[digits + 1] != '\n') return fail(400, "a chunk size does not end with CR LF");
-    if (length > limits.max_body_bytes - chunks_.size()) return fail(413, "the body is too large");
-    size_t data = digits + 2;
-    if (rest.size() > data + length && rest[data + length] != '\r')
-      return fail(400, length == 0 ? "trailers are not accepted" : "a chunk is longer than its size");
-    if (rest.size() < data + length + 2) return state::need_body;
-    if (rest[data + length + 1] != '\n') return fail(400, "a chunk does not end with CR LF");
-    chunks_.append(rest.substr(data, length));
-    at_ += data + length + 2;
-    if (length == 0) {
-      size_ = at_;
-      phase_ = phase::done;
-      return state::complete;
-    }
+    if (length > body_max_ - chunks_.size()) return fail(413, "the body is too large");
+    at_ += digits + 2;
+    coded_ += digits + 2;
+    chunk_left_ = length;
+    last_chunk_ = length == 0;
+    in_chunk_ = true;
   }
+}
+
+// What has come of a chunk's data, and the line end behind it.
+framer::state framer::decode_data(std::string_view rest) {
+  size_t take = std::min(rest.size(), chunk_left_);
+  make_room(chunks_, take, body_max_ + spare_bytes);
+  chunks_.append(rest.substr(0, take));
+  at_ += take;
+  coded_ += take;
+  chunk_left_ -= take;
+  rest.remove_prefix(take);
+  if (chunk_left_ > 0) return state::need_body;
+  if (!rest.empty() && rest[0] != '\r')
+    return fail(400, last_chunk_ ? "trailers are not accepted" : "a chunk is longer than its size");
+  if (rest.size() < 2) return state::need_body;
+  if (rest[1] != '\n') return fail(400, "a chunk does not end with CR LF");
+  at_ += 2;
+  coded_ += 2;
+  in_chunk_ = false;
+  if (!last_chunk_) return state::need_body;
+  size_ = at_;
+  phase_ = phase::done;
+  return state::complete;
+}
+
+void framer::compact(std::string& bytes) {
+  if (phase_ != phase::chunks) return;
+  bytes.erase(head_.size, at_ - head_.size);
+  at_ = head_.size;
 }
 
 } // namespace adtrack::http

@@ -7,8 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace adtrack::http {
 
@@ -64,6 +66,8 @@ struct frame_limits {
   size_t max_headers = 100;
   size_t max_line_bytes = 8'000; // one header line: 431; the request target: 414
   size_t max_body_bytes = 64 * 1024;
+  // The same of one request by its head, which stands at the front of the bytes. Empty: max_body_bytes.
+  std::function<size_t(std::string_view bytes, const request_head& head)> body_limit;
 };
 
 struct frame_error {
@@ -81,8 +85,12 @@ public:
   void reset();
 
   const request_head& head() const noexcept { return head_; } // once need_body or complete
-  size_t size() const noexcept { return size_; }              // of the whole request, once complete
+  // Of the whole request once complete; before, where it will end, or 0 when that is not known.
+  size_t size() const noexcept { return size_; }
   std::string_view body(std::string_view bytes) const noexcept;
+  std::string take_chunks() noexcept { return std::move(chunks_); } // the body that came in chunks, once complete
+  // Takes the chunks that were decoded out of the request's bytes; goes on with what is left.
+  void compact(std::string& bytes);
   const frame_error& error() const noexcept { return error_; } // once bad
   size_t held_bytes() const noexcept { return chunks_.capacity(); }
 
@@ -94,19 +102,25 @@ private:
   bool header_line(std::string_view bytes, size_t end);
   bool framing_header(std::string_view name, std::string_view value, bool& known);
   void note(header h, size_t at, size_t size);
-  bool finish_head(const frame_limits& limits);
-  state decode_chunks(std::string_view bytes, const frame_limits& limits);
+  bool finish_head(std::string_view bytes, const frame_limits& limits);
+  state decode_chunks(std::string_view bytes);
+  state decode_data(std::string_view rest);
 
   request_head head_;
   std::string chunks_; // the decoded body when it came in chunks
   frame_error error_;
-  size_t at_ = 0;      // start of the line or chunk in work
+  size_t at_ = 0;      // start of what is in work: a line, the rest of a chunk
   size_t scanned_ = 0; // no line end before this
   size_t size_ = 0;
+  size_t body_max_ = 0;
+  size_t coded_ = 0;      // bytes of the chunks so far, with all that stands around them
+  size_t chunk_left_ = 0; // of the chunk in work
   uint32_t headers_ = 0;
   phase phase_ = phase::request_line;
   bool has_length_ = false;
   bool too_long_ = false;
+  bool in_chunk_ = false; // in a chunk's data or its line end
+  bool last_chunk_ = false;
 };
 
 // Calls `visit(value)` for each header line called `name` (lower case) of a framed head, in order.

@@ -18,9 +18,14 @@ struct http_options {
   size_t max_headers = 100;
   size_t max_body_bytes = 65'536;
   size_t max_buffered_bytes = 32u << 20; // unfinished requests and unsent replies, over all connections
-  uint32_t max_pipelined = 32;           // ingest requests of one connection that may wait for their outcome
-  uint32_t head_timeout_ms = 5'000;      // absolute, from the first byte: a drip does not extend it
-  uint32_t body_timeout_ms = 10'000;     // absolute, from the end of the head
+  size_t max_batch_bytes = 8u << 20;     // body of a batch, also once it is inflated
+  size_t max_batch_events = 10'000;
+  size_t max_batch_rejections = 1'000; // rejected items that an answer lists
+  uint32_t batch_workers = 2;          // threads that read batches
+  size_t batch_queue = 256;            // batches that wait for them
+  uint32_t max_pipelined = 32;         // ingest requests of one connection that may wait for their outcome
+  uint32_t head_timeout_ms = 5'000;    // absolute, from the first byte: a drip does not extend it
+  uint32_t body_timeout_ms = 10'000;   // absolute, from the end of the head
   uint32_t idle_timeout_ms = 75'000;
   uint32_t write_timeout_ms = 10'000;
   uint32_t reply_timeout_ms = 10'000; // an outcome that does not come: 503

@@ -50,6 +50,18 @@ const entry& of(problem_kind kind) { return entries[static_cast<size_t>(kind)]; 
 
 std::string_view slug(problem_kind kind) noexcept { return of(kind).slug; }
 
+void append_errors(std::string& out, const std::vector<field_error>& errors) {
+  out += "[";
+  for (size_t i = 0; i < errors.size(); ++i) {
+    out += i == 0 ? "{\"field\":" : ",{\"field\":";
+    append_json_string(out, errors[i].field);
+    out += ",\"message\":";
+    append_json_string(out, errors[i].message);
+    out += "}";
+  }
+  out += "]";
+}
+
 reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id,
                    const std::vector<field_error>& errors) {
   const entry& e = of(kind);
@@ -67,15 +79,9 @@ reply make_problem(problem_kind kind, std::string_view detail, std::string_view 
   append_json_string(out, detail.empty() ? e.detail : detail);
   out += ",\"request_id\":";
   append_json_string(out, request_id);
-  out += ",\"errors\":[";
-  for (size_t i = 0; i < errors.size(); ++i) {
-    out += i == 0 ? "{\"field\":" : ",{\"field\":";
-    append_json_string(out, errors[i].field);
-    out += ",\"message\":";
-    append_json_string(out, errors[i].message);
-    out += "}";
-  }
-  out += "]}";
+  out += ",\"errors\":";
+  append_errors(out, errors);
+  out += "}";
   if (e.status == 503) r.headers.emplace_back("Retry-After", "1");
   if (e.status == 401) r.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"adtrack\"");
   return r;

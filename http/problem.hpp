@@ -45,6 +45,8 @@ struct field_error {
   bool operator==(const field_error&) const = default;
 };
 
+void append_errors(std::string& out, const std::vector<field_error>& errors); // as a JSON array
+
 // 401 carries WWW-Authenticate, every 503 Retry-After.
 reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id,
                    const std::vector<field_error>& errors = {});

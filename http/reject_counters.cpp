@@ -14,6 +14,8 @@ reject_counters::reject_counters(config::metrics& metrics) {
   for (size_t i = 0; i < reject_reason_count; ++i) handles_[i] = &metrics.events_rejected(names[i]);
 }
 
-void reject_counters::count(reject_reason why) { handles_[static_cast<size_t>(why)]->Increment(); }
+void reject_counters::count(reject_reason why, size_t events) {
+  if (events > 0) handles_[static_cast<size_t>(why)]->Increment(static_cast<double>(events));
+}
 
 } // namespace adtrack::http

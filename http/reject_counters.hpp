@@ -1,4 +1,4 @@
-// adtrack_events_rejected_total by reason, looked up once. The reasons are this closed set.
+// adtrack_events_rejected_total by reason, looked up once. Thread-safe. The reasons are this closed set.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ inline constexpr size_t reject_reason_count = 9;
 class reject_counters {
 public:
   explicit reject_counters(config::metrics& metrics);
-  void count(reject_reason why);
+  void count(reject_reason why, size_t events = 1);
 
 private:
   std::array<prometheus::Counter*, reject_reason_count> handles_{};

@@ -24,6 +24,7 @@ constexpr std::array<entry, route_count> entries = {{
     {"/api/v1/ads/click", posts},
     {"/api/v1/ads/impression", posts},
     {"/api/v1/ads/playback", posts},
+    {"/api/v1/ads/events", posts},
     {"/api/v1/ads", reads | posts},
     {"/api/v1/ads/{id}", reads | bit(http_method::put) | bit(http_method::delete_)},
     {"/api/v1/ads/analytics", reads},

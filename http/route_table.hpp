@@ -9,8 +9,21 @@
 
 namespace adtrack::http {
 
-enum class route : uint8_t { none, click, impression, playback, ads, ad, analytics, metrics, healthz, readyz, quarantine };
-inline constexpr size_t route_count = 11;
+enum class route : uint8_t {
+  none,
+  click,
+  impression,
+  playback,
+  events,
+  ads,
+  ad,
+  analytics,
+  metrics,
+  healthz,
+  readyz,
+  quarantine
+};
+inline constexpr size_t route_count = 12;
 
 struct route_match {
   route where = route::none;

@@ -8,6 +8,7 @@
 
 #include "config/telemetry.hpp"
 #include "http/acceptor.hpp"
+#include "http/batch_pool.hpp"
 #include "http/event_loop.hpp"
 
 namespace adtrack::http {
@@ -19,6 +20,7 @@ struct server::impl {
   proxy_list proxies;
   httplib_bridge library;
   prometheus::Gauge& gauge;
+  batch_pool batches;
   loop_shared shared;
   std::vector<std::unique_ptr<event_loop>> loops;
   std::unique_ptr<acceptor> door;
@@ -29,8 +31,9 @@ struct server::impl {
   size_t next_loop = 0; // the acceptor's
 
   impl(http_options o, actors::gateway& g, config::metrics& metrics, std::function<int64_t()> clock)
-      : options(std::move(o)), now_ms(std::move(clock)), gateway(g),
-        gauge(metrics.http_connections()), shared{options, proxies, gateway, metrics, now_ms, library, [this] { on_closed(); }} {}
+      : options(std::move(o)), now_ms(std::move(clock)), gateway(g), gauge(metrics.http_connections()),
+        batches(options, gateway, metrics), shared{options, proxies, gateway, metrics,
+                                                   now_ms,  library, batches, [this] { on_closed(); }} {}
 
   void on_closed() {
     gauge.Decrement();
@@ -54,6 +57,7 @@ bool server::impl::start(completion_sink* sink, std::string& error) {
   if (!library.bind(options.host, options.port, options.backlog, listener, port, error)) return false;
   gateway.bind(sink);
   bound = true;
+  batches.start(*sink);
   for (uint32_t i = 0; i < std::max<uint32_t>(options.loops, 1); ++i) loops.push_back(std::make_unique<event_loop>(i, shared));
   for (auto& loop : loops)
     if (!loop->start(error)) return false;
@@ -89,6 +93,7 @@ bool server::drain(std::chrono::milliseconds within) {
 
 void server::stop() {
   stop_accepting();
+  impl_->batches.stop();
   for (auto& loop : impl_->loops) loop->stop();
   if (std::exchange(impl_->bound, false)) impl_->gateway.bind(nullptr);
 }

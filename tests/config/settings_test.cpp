@@ -60,6 +60,7 @@ std::string other_value(const setting_row& row) {
   if (row.name == "kafka.min_insync_replicas") return "3";
   if (row.name == "log.backend") return ""; // the other one needs a second setting: it has a case of its own
   if (row.name == "analytics.default_limit") return "7";
+  if (row.name == "ingest.max_batch_bytes") return "4096";
   std::string value = "other";
   if (row.is_number()) value = std::to_string(row.value() == std::to_string(row.max) ? row.min : row.max);
   if (const auto* choices = std::get_if<choice_target>(&row.target)) value = choices->names.back();
@@ -201,6 +202,8 @@ BOOST_AUTO_TEST_CASE(seconds_may_not_be_kept_longer_than_minutes) {
 }
 
 BOOST_AUTO_TEST_CASE(the_default_limit_may_not_be_over_the_highest) {
+  check_refused(read({"--ingest.max_batch_bytes", "16777217"}),
+                "ingest.max_batch_bytes is 16777217: must not be more than half of http.max_buffered_bytes, which is 33554432");
   check_refused(read({"--analytics.max_limit", "50"}),
                 "analytics.default_limit is 100: must not be more than analytics.max_limit, which is 50");
 }

@@ -7,8 +7,8 @@ using namespace adtrack::http;
 BOOST_AUTO_TEST_SUITE(http_route_table)
 
 BOOST_AUTO_TEST_CASE(each_path_finds_its_route_with_and_without_a_slash_at_the_end) {
-  for (auto where : {route::click, route::impression, route::playback, route::ads, route::analytics, route::metrics,
-                     route::healthz, route::readyz, route::quarantine}) {
+  for (auto where : {route::click, route::impression, route::playback, route::events, route::ads, route::analytics,
+                     route::metrics, route::healthz, route::readyz, route::quarantine}) {
     std::string path(pattern(where));
     BOOST_TEST_CONTEXT(path) {
       BOOST_TEST((match_route(path).where == where));
