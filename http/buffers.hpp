@@ -10,7 +10,7 @@ namespace adtrack::http {
 // Behind a body that is read where it stands, so that its reader need not move it.
 inline constexpr size_t spare_bytes = 64;
 
-// std::string itself would double what it has.
+// Room for `capacity` bytes; std::string itself would double what it has.
 inline void reserve_just(std::string& buffer, size_t capacity) {
   std::string larger;
   larger.reserve(capacity);

@@ -309,7 +309,8 @@ void event_loop::drive(connection& c) {
       if (got == 0) break;
       borrowed = c.in.empty();
       if (!borrowed) {
-        make_room(c.in, got, c.frame.size() + spare_bytes);
+        // At once for all that will come: what is not written yet costs no memory.
+        if (c.in.capacity() < c.frame.size() + spare_bytes) reserve_just(c.in, c.frame.size() + spare_bytes);
         c.in.append(scratch_, 0, got);
       }
       bytes = borrowed ? std::string_view(scratch_).substr(0, got) : std::string_view(c.in);
@@ -622,9 +623,11 @@ void event_loop::after(connection& c) {
   if (c.open()) arm(c);
 }
 
-// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work.
+// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work. A body whose length is known
+// counts in full from its first byte on: whoever was let in is not refused half way, and the others know it before they have sent it.
 void event_loop::account(connection& c) {
-  size_t holds = c.in.capacity() + c.out.capacity() + c.frame.held_bytes();
+  size_t body = c.seen == framer::state::need_body ? c.frame.size() : 0;
+  size_t holds = std::max(c.in.capacity(), body) + c.out.capacity() + c.frame.held_bytes();
   for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
   if (holds <= 256) holds = 0; // small strings
   if (holds != c.accounted) shared_.buffered += holds - c.accounted;

@@ -285,6 +285,26 @@ BOOST_AUTO_TEST_CASE(behind_a_batch_in_work_little_is_read_until_it_is_answered)
   sender.join();
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_that_has_no_room_is_refused_before_it_is_sent_and_those_that_have_it_are_served) {
+  options.max_buffered_bytes = 20 << 20;
+  uint16_t port = start();
+  const std::string head =
+      "POST /api/v1/ads/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: ";
+  std::vector<std::unique_ptr<raw_client>> in;
+  for (int i = 0; i < 2; ++i) {
+    in.push_back(std::make_unique<raw_client>(port));
+    in.back()->send(head + "8000000\r\nExpect: 100-continue\r\n\r\n");
+    BOOST_TEST(in.back()->read().status == 100);
+  }
+  for (int i = 0; i < 50; ++i) BOOST_TEST(raw_client(port).ask(head + "8000000\r\n\r\n").status == 503);
+  BOOST_TEST(raw_client(port).ask(post(path, items(1'000), "", ndjson)).status == 202);
+  in[0]->close();
+  raw_client chunks(port);
+  const auto body = std::string(8'000'000, '\n');
+  BOOST_TEST(in[1]->ask(body).status == 202);
+  BOOST_TEST(chunks.ask(in_chunks(body, 100'000)).status == 202);
+}
+
 BOOST_AUTO_TEST_CASE(expectations_are_met_or_refused_before_the_body) {
   uint16_t port = start();
   raw_client c(port);

@@ -194,6 +194,7 @@ def _batches(t, finish):
             for connection in writable:
                 with contextlib.suppress(OSError):
                     opened[connection] -= connection.send(piece[:opened[connection]])
+            time.sleep(0.001)  # the neighbour's turn
             for connection in readable:
                 data = b""
                 with contextlib.suppress(OSError):
