@@ -630,13 +630,17 @@ void event_loop::account(connection& c) {
   size_t holds = std::max(c.in.capacity(), body) + c.out.capacity() + c.frame.held_bytes();
   for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
   if (holds <= 256) holds = 0; // small strings
+  bool more = holds > c.accounted;
   if (holds != c.accounted) shared_.buffered += holds - c.accounted;
   c.accounted = holds;
-  if (shared_.buffered <= options_.max_buffered_bytes || holds < 4'096) return;
+  if (!more || shared_.buffered <= options_.max_buffered_bytes || holds < 4'096) return;
   if (!c.out.empty()) return close(c); // it does not read, and others need the room
   if (!c.waiting.empty()) return;
   refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
   std::string().swap(c.in);
+  c.frame.reset();
+  c.seen = framer::state::need_head;
+  shared_.buffered -= std::exchange(c.accounted, 0); // at once: the others must not be refused for it
   queue(c);
 }
 
