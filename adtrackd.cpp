@@ -14,7 +14,6 @@
 #include <prometheus/gauge.h>
 
 #include "actors/node.hpp"
-#include "config/keys.hpp"
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
 #include "http/event_parser.hpp"
@@ -92,30 +91,26 @@ http::http_options http_options_of(const settings& s) {
   o.max_buffered_bytes = s.http.max_buffered_bytes;
   o.max_pipelined = s.http.max_pipelined;
   o.trusted_proxies = config::list_of(s.http.trusted_proxies);
+  o.admin_key_file = s.admin.key_file;
+  o.ingest_key_file = s.ingest.key_file;
+  o.read_key_file = s.read.key_file;
+  o.reload_ms = s.http.reload_ms;
   return o;
 }
 
-// Fills the tokens of the three doors; "" or a sentence.
-std::string load_all_keys(const settings& s, http::http_options& o) {
+// What is open because no file closes it is said.
+void warn_of_open_doors(const settings& s) {
   struct door {
     const char* setting;
     const std::string& file;
-    std::vector<std::string>& tokens;
     const char* when_none;
   };
-  for (auto& d : {door{"admin.key_file", s.admin.key_file, o.admin_keys, "admin calls are refused"},
-                  door{"ingest.key_file", s.ingest.key_file, o.ingest_keys, "anyone may send events"},
-                  door{"read.key_file", s.read.key_file, o.read_keys, "anyone may read analytics and ads"}}) {
-    if (d.file.empty()) {
+  for (const auto& d : {door{"admin.key_file", s.admin.key_file, "admin calls are refused"},
+                        door{"ingest.key_file", s.ingest.key_file, "anyone may send events"},
+                        door{"read.key_file", s.read.key_file, "anyone may read analytics and ads"}})
+    if (d.file.empty())
       config::log(log_level::warning, "adtrackd", "no_keys", std::string(d.setting) + " is not set: " + d.when_none,
                   {{"setting", d.setting}});
-      continue;
-    }
-    auto keys = config::load_keys(d.file);
-    if (!keys.error.empty()) return keys.error;
-    d.tokens = std::move(keys.tokens);
-  }
-  return {};
 }
 
 actors::node_options node_options_of(const settings& s) {
@@ -328,7 +323,8 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
 
 int run(const settings& s, const sigset_t& signals) {
   auto http_options = http_options_of(s);
-  if (auto why = load_all_keys(s, http_options); !why.empty()) return refuse(why);
+  if (auto why = http::check(http_options); !why.empty()) return refuse(why);
+  warn_of_open_doors(s);
   auto dir = storage::data_dir::open(s.data.dir);
   if (!dir.ok()) return refuse(dir.why.message);
   const bool on_kafka = s.log.backend == config::log_backend::kafka;

@@ -74,6 +74,8 @@ struct metrics::impl {
   labelled<prometheus::Counter, 3> http_requests{counters("http_requests_total", "Requests answered, by status code."),
                                                  {"route", "method", "status"}};
   prometheus::Gauge& http_connections = gauges("http_connections", "Open HTTP connections.").Add({});
+  labelled<prometheus::Counter, 2> key_requests{
+      counters("adtrack_key_requests_total", "Requests that a key opened the door for, by the key's name."), {"door", "key"}};
   labelled<prometheus::Counter, 2> events{counters("adtrack_events_total", "Events by type and by what became of them."),
                                           {"type", "fate"}};
   labelled<prometheus::Counter, 1> events_rejected{counters("adtrack_events_rejected_total", "Events refused, by reason."),
@@ -131,6 +133,10 @@ prometheus::Counter& metrics::http_requests(std::string_view route, std::string_
 }
 
 prometheus::Gauge& metrics::http_connections() { return impl_->http_connections; }
+
+prometheus::Counter& metrics::key_requests(std::string_view door, std::string_view key) {
+  return impl_->key_requests.get({door, key});
+}
 
 prometheus::Counter& metrics::events(std::string_view type, std::string_view fate) { return impl_->events.get({type, fate}); }
 

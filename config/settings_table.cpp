@@ -52,14 +52,16 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
                   "ms for a client to finish a request that had begun when the server was told to stop"});
   rows.push_back({"http.trusted_proxies", &h.trusted_proxies, 0, 0,
                   "addresses or networks whose X-Forwarded-For is believed, with commas: `10.0.0.0/8, ::1`", "none"});
+  rows.push_back(
+      {"http.reload_ms", &h.reload_ms, 10, hour_ms, "ms between two looks at the key files; what changed is in force at once"});
 }
 
 void add_ingest(std::vector<setting_row>& rows, settings& s) {
   constexpr std::string_view open = "none: open to all, said at start";
-  rows.push_back(
-      {"admin.key_file", &s.admin.key_file, 0, 0, "file with the admin keys, one a line", "none: admin calls are 403"});
-  rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file with the keys that may read, one a line", open});
-  rows.push_back({"ingest.key_file", &s.ingest.key_file, 0, 0, "file with the keys that may send events, one a line", open});
+  rows.push_back({"admin.key_file", &s.admin.key_file, 0, 0, "file of the admin keys, `NAME sha256:HEX` a line",
+                  "none: admin calls are 403"});
+  rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file of the keys that may read analytics and ads", open});
+  rows.push_back({"ingest.key_file", &s.ingest.key_file, 0, 0, "file of the keys that may send events", open});
   rows.push_back({"ingest.max_in_flight_events", &s.ingest.max_in_flight_events, 1, 1'000'000'000,
                   "events accepted and not yet durable; at the bound the answer is 503"});
   rows.push_back({"ingest.max_in_flight_bytes", &s.ingest.max_in_flight_bytes, 65'536, uint64_t{1} << 40,

@@ -1,5 +1,7 @@
 #include "http/api.hpp"
 
+#include <prometheus/counter.h>
+
 #include "config/telemetry.hpp"
 #include "http/analytics_request.hpp"
 #include "http/json_text.hpp"
@@ -40,9 +42,23 @@ bool media_type_is(std::string_view content_type, std::string_view wanted) noexc
   return equals_lower(trim(content_type.substr(0, content_type.find(';'))), wanted);
 }
 
-api::api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics)
-    : options_(options), proxies_(proxies), gateway_(gateway), metrics_(metrics), ingest_keys_(options.ingest_keys),
-      read_keys_(options.read_keys), admin_keys_(options.admin_keys), rejected_(metrics) {}
+api::api(const http_options& options, doorway& doors, actors::gateway& gateway, config::metrics& metrics)
+    : options_(options), doors_(doors), gateway_(gateway), metrics_(metrics), rings_(doors.keys.rings()), rejected_(metrics) {}
+
+void api::next_turn() {
+  metrics_page_.clear();
+  auto version = doors_.keys.version();
+  if (version == keys_version_) return;
+  rings_ = doors_.keys.rings();
+  keys_version_ = version;
+}
+
+// The key of the door's ring that the request carries, counted; null when it carries none.
+const key* api::key_of(door which, const request& r) const {
+  const key* found = rings_[static_cast<size_t>(which)]->find(bearer_token(r.value(header::authorization)));
+  if (found != nullptr) found->requests->Increment();
+  return found;
+}
 
 bool api::ingest(const request& r, submission& out, awaited& later, reply& refused) {
   auto refuse = [&](reject_reason why, problem_kind kind, std::string_view detail) {
@@ -51,7 +67,8 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
     return false;
   };
   errors_.clear();
-  if (!ingest_keys_.empty() && !ingest_keys_.holds(bearer_token(r.value(header::authorization))))
+  const key* sender = nullptr;
+  if (rings_[static_cast<size_t>(door::ingest)] != nullptr && (sender = key_of(door::ingest, r)) == nullptr)
     return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
   auto type = r.value(header::content_type);
   if (!media_type_is(type, json_type) && !media_type_is(type, "text/plain"))
@@ -61,7 +78,7 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
     return refuse(reject_reason::content_encoding, problem_kind::unsupported_media_type, "No content encoding is accepted here.");
 
   event_context context;
-  context.peer = proxies_.client(r.peer, r.bytes, r.head);
+  context.peer = doors_.proxies.client(r.peer, r.bytes, r.head);
   context.user_agent = r.value(header::user_agent);
   context.prefetch = r.head.prefetch;
   context.now_s = r.now_ms / 1000;
@@ -205,17 +222,17 @@ bool api::query_of(const request& r, reply& now) {
 }
 
 bool api::may_read(const request& r, reply& now) {
-  if (read_keys_.empty() || read_keys_.holds(bearer_token(r.value(header::authorization)))) return true;
+  if (rings_[static_cast<size_t>(door::read)] == nullptr || key_of(door::read, r) != nullptr) return true;
   now = make_problem(problem_kind::unauthorized, {}, r.request_id);
   return false;
 }
 
 bool api::may_administer(const request& r, reply& now) {
-  if (admin_keys_.empty()) {
+  if (rings_[static_cast<size_t>(door::admin)] == nullptr) {
     now = make_problem(problem_kind::forbidden, {}, r.request_id);
     return false;
   }
-  if (admin_keys_.holds(bearer_token(r.value(header::authorization)))) return true;
+  if (key_of(door::admin, r) != nullptr) return true;
   now = make_problem(problem_kind::unauthorized, {}, r.request_id);
   return false;
 }
@@ -231,6 +248,7 @@ bool api::read_precondition(const request& r, std::string& tag, reply& now) {
 reply api::ready(const request& r) {
   auto state = gateway_.ready();
   if (!state.ready) return make_problem(problem_kind::not_ready, state.reason, r.request_id);
+  for (auto& trouble : doors_.troubles()) state.degraded.push_back(std::move(trouble));
   std::string body = "{\"status\":\"ready\",\"degraded\":[";
   for (size_t i = 0; i < state.degraded.size(); ++i) {
     if (i > 0) body.push_back(',');

@@ -9,8 +9,7 @@
 
 #include "actors/gateway.hpp"
 #include "http/ads_request.hpp"
-#include "http/auth.hpp"
-#include "http/client_address.hpp"
+#include "http/doorway.hpp"
 #include "http/event_parser.hpp"
 #include "http/options.hpp"
 #include "http/query_string.hpp"
@@ -37,7 +36,7 @@ struct awaited {
 
 class api {
 public:
-  api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics);
+  api(const http_options& options, doorway& doors, actors::gateway& gateway, config::metrics& metrics);
 
   // True: `out` is to be submitted and `later` says how its outcome is rendered. False: `refused` is the answer.
   bool ingest(const request& r, submission& out, awaited& later, reply& refused);
@@ -45,8 +44,9 @@ public:
   // Everything else. True: deferred, the gateway was asked in the name of `to`. False: `now` is the answer.
   bool handle(const request& r, const actors::ticket& to, reply& now, awaited& later);
 
-  // The loop's next turn begins. Rendering /metrics costs milliseconds, so all who ask for it in one turn share one page.
-  void next_turn() noexcept { metrics_page_.clear(); }
+  // The loop's next turn begins: keys that changed are in force from here on. Rendering /metrics costs milliseconds, so all who ask
+  // for it in one turn share one page.
+  void next_turn();
 
   // The answer to a deferred request.
   reply render(const actors::outcome& what, const awaited& waited, std::string_view request_id);
@@ -58,6 +58,7 @@ private:
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
+  const key* key_of(door which, const request& r) const;
   bool may_read(const request& r, reply& now);
   bool may_administer(const request& r, reply& now);
   bool read_precondition(const request& r, std::string& tag, reply& now);
@@ -65,12 +66,11 @@ private:
   reply render_ad_reply(const ad& value, const awaited& waited);
 
   const http_options& options_;
-  const proxy_list& proxies_;
+  doorway& doors_;
   actors::gateway& gateway_;
   config::metrics& metrics_;
-  key_ring ingest_keys_;
-  key_ring read_keys_;
-  key_ring admin_keys_;
+  key_rings rings_; // of the doorway's keys, as of keys_version_
+  uint64_t keys_version_ = 0;
   reject_counters rejected_;
   event_parser events_;
   ads_reader ads_;

@@ -61,7 +61,7 @@ bool sane_request_id(std::string_view id) {
 
 event_loop::event_loop(uint32_t index, loop_shared& shared)
     : index_(index), shared_(shared), options_(shared.options),
-      api_(shared.options, shared.proxies, shared.gateway, shared.metrics), meter_(shared.metrics) {
+      api_(shared.options, shared.doors, shared.gateway, shared.metrics), meter_(shared.metrics) {
   limits_.max_head_bytes = options_.max_head_bytes;
   limits_.max_headers = options_.max_headers;
   limits_.max_body_bytes = options_.max_body_bytes;

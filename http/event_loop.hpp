@@ -26,7 +26,7 @@ namespace adtrack::http {
 // What all loops share; outlives them.
 struct loop_shared {
   const http_options& options;
-  const proxy_list& proxies;
+  doorway& doors;
   actors::gateway& gateway;
   config::metrics& metrics;
   const std::function<int64_t()>& now_ms;

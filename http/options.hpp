@@ -32,10 +32,11 @@ struct http_options {
   uint32_t query_limit = 100;        // default of `limit`
   uint32_t query_limit_max = 1'000;
 
-  // Bearer tokens. No ingest or read token: open. No admin token: admin calls are 403.
-  std::vector<std::string> ingest_keys;
-  std::vector<std::string> read_keys;
-  std::vector<std::string> admin_keys;
+  // Files of hashed keys, as config/keys.hpp reads them; "": none. Without one, ingest and read are open and admin calls are 403.
+  std::string ingest_key_file;
+  std::string read_key_file;
+  std::string admin_key_file;
+  uint32_t reload_ms = 1'000; // between two looks at the files
 
   // Addresses or networks ("10.0.0.0/8", "::1") whose X-Forwarded-For is believed.
   std::vector<std::string> trusted_proxies;

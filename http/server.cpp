@@ -9,6 +9,7 @@
 #include "config/telemetry.hpp"
 #include "http/acceptor.hpp"
 #include "http/event_loop.hpp"
+#include "http/repeater.hpp"
 
 namespace adtrack::http {
 
@@ -16,12 +17,13 @@ struct server::impl {
   http_options options;
   std::function<int64_t()> now_ms;
   actors::gateway& gateway;
-  proxy_list proxies;
+  doorway doors;
   httplib_bridge library;
   prometheus::Gauge& gauge;
   loop_shared shared;
   std::vector<std::unique_ptr<event_loop>> loops;
   std::unique_ptr<acceptor> door;
+  repeater reloader;
   std::mutex mutex;
   std::condition_variable changed;
   uint16_t port = 0;
@@ -29,8 +31,8 @@ struct server::impl {
   size_t next_loop = 0; // the acceptor's
 
   impl(http_options o, actors::gateway& g, config::metrics& metrics, std::function<int64_t()> clock)
-      : options(std::move(o)), now_ms(std::move(clock)), gateway(g),
-        gauge(metrics.http_connections()), shared{options, proxies, gateway, metrics, now_ms, library, [this] { on_closed(); }} {}
+      : options(std::move(o)), now_ms(std::move(clock)), gateway(g), doors(options, metrics),
+        gauge(metrics.http_connections()), shared{options, doors, gateway, metrics, now_ms, library, [this] { on_closed(); }} {}
 
   void on_closed() {
     gauge.Decrement();
@@ -48,9 +50,16 @@ struct server::impl {
   bool start(completion_sink* sink, std::string& error);
 };
 
+std::string check(const http_options& options) {
+  config::metrics unused;
+  std::string error;
+  doorway(options, unused).open(error);
+  return error;
+}
+
 bool server::impl::start(completion_sink* sink, std::string& error) {
   int listener = -1;
-  if (!proxies.add(options.trusted_proxies, error)) return false;
+  if (!doors.open(error)) return false;
   if (!library.bind(options.host, options.port, options.backlog, listener, port, error)) return false;
   gateway.bind(sink);
   bound = true;
@@ -58,7 +67,9 @@ bool server::impl::start(completion_sink* sink, std::string& error) {
   for (auto& loop : loops)
     if (!loop->start(error)) return false;
   door = std::make_unique<acceptor>([this] { return admit(); }, [this](int fd) { loops[next_loop++ % loops.size()]->adopt(fd); });
-  return door->start(listener, error);
+  if (!door->start(listener, error)) return false;
+  reloader.start(std::chrono::milliseconds(options.reload_ms), [this] { doors.look(); });
+  return true;
 }
 
 server::server(http_options options, actors::gateway& gateway, config::metrics& metrics, std::function<int64_t()> now_ms)
@@ -75,6 +86,8 @@ bool server::start(std::string& error) {
 uint16_t server::port() const noexcept { return impl_->port; }
 size_t server::connections() const noexcept { return impl_->shared.connections.load(); }
 
+void server::look_at_files() { impl_->doors.look(); }
+
 void server::stop_accepting() {
   if (impl_->door) impl_->door->stop();
   impl_->library.close_listener();
@@ -88,6 +101,7 @@ bool server::drain(std::chrono::milliseconds within) {
 }
 
 void server::stop() {
+  impl_->reloader.stop();
   stop_accepting();
   for (auto& loop : impl_->loops) loop->stop();
   if (std::exchange(impl_->bound, false)) impl_->gateway.bind(nullptr);
