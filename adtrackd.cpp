@@ -95,6 +95,14 @@ http::http_options http_options_of(const settings& s) {
   o.ingest_key_file = s.ingest.key_file;
   o.read_key_file = s.read.key_file;
   o.reload_ms = s.http.reload_ms;
+  o.admin_host = s.admin.host;
+  o.admin_port = s.admin.port;
+  o.admin_max_connections = s.admin.max_connections;
+  o.rates.key = {s.rate.key_per_second, s.rate.key_burst};
+  o.rates.address = {s.rate.address_per_second, s.rate.address_burst};
+  o.rates.max_addresses = s.rate.max_addresses;
+  o.cors_origins = config::list_of(s.cors.origins);
+  o.cors_max_age_secs = s.cors.max_age_secs;
   return o;
 }
 
@@ -306,10 +314,12 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
   for (;;) {
     if (!announced && node.door().ready().ready) {
       announced = true;
+      std::string admin_address = server.admin_port() == 0 ? "" : s.admin.host + ":" + std::to_string(server.admin_port());
       config::log(log_level::info, "adtrackd", "ready", "adtrackd is ready",
                   {{"address", s.http.host + ":" + std::to_string(server.port())},
                    {"host", s.http.host},
                    {"port", server.port()},
+                   {"admin_address", admin_address},
                    {"shards", s.log.shards},
                    {"version", ADTRACK_VERSION}});
     }
@@ -413,7 +423,7 @@ int main(int argc, char** argv) {
   case config::start_action::run: break;
   }
   config::set_log_level(start.values.log.level);
-  raise_descriptor_limit(start.values.http.max_connections + 1'024);
+  raise_descriptor_limit(start.values.http.max_connections + start.values.admin.max_connections + 1'024);
   try {
     return run(start.values, signals);
   } catch (const std::exception& e) {

@@ -38,9 +38,29 @@ struct settings {
     uint32_t reload_ms = 1'000;
   } http;
 
-  struct key_section {
+  struct admin_section {
     std::string key_file; // "" = none
-  } admin, read;
+    std::string host;     // "" = admin calls are on the main listener
+    uint16_t port = 8'081;
+    uint32_t max_connections = 100;
+  } admin;
+
+  struct read_section {
+    std::string key_file; // "" = none
+  } read;
+
+  struct rate_section {
+    uint32_t key_per_second = 0; // 0 = not limited
+    uint32_t key_burst = 0;      // 0 = what a second gives
+    uint32_t address_per_second = 0;
+    uint32_t address_burst = 0;
+    uint32_t max_addresses = 100'000;
+  } rate;
+
+  struct cors_section {
+    std::string origins; // for list_of; "" = none
+    uint32_t max_age_secs = 600;
+  } cors;
 
   struct ingest_section {
     std::string key_file; // "" = none

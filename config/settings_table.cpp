@@ -60,6 +60,12 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
   constexpr std::string_view open = "none: open to all, said at start";
   rows.push_back({"admin.key_file", &s.admin.key_file, 0, 0, "file of the admin keys, `NAME sha256:HEX` a line",
                   "none: admin calls are 403"});
+  rows.push_back({"admin.host", &s.admin.host, 0, 0,
+                  "address of a listener for admin calls, which the main listener does not have then",
+                  "none: the main listener has them"});
+  rows.push_back({"admin.port", &s.admin.port, 0, 65'535, "port of that listener; 0 picks a free one"});
+  rows.push_back({"admin.max_connections", &s.admin.max_connections, 1, 1'000'000,
+                  "open connections of that listener, besides `http.max_connections`"});
   rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file of the keys that may read analytics and ads", open});
   rows.push_back({"ingest.key_file", &s.ingest.key_file, 0, 0, "file of the keys that may send events", open});
   rows.push_back({"ingest.max_in_flight_events", &s.ingest.max_in_flight_events, 1, 1'000'000'000,
@@ -69,6 +75,25 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
   rows.push_back({"ingest.timeout_ms", &s.ingest.timeout_ms, 10, hour_ms, "ms that an event may wait for the log; then 503"});
   rows.push_back({"ingest.max_future_secs", &s.ingest.max_future_secs, 0, 86'400,
                   "seconds that an event's timestamp may be ahead of the server"});
+}
+
+void add_doors(std::vector<setting_row>& rows, settings& s) {
+  constexpr uint32_t rate_max = 1'000'000;
+  constexpr uint32_t burst_max = 1'000'000'000;
+  rows.push_back({"rate.key_per_second", &s.rate.key_per_second, 0, rate_max,
+                  "events a second that the keys of one name may send; more is 429; 0 is no limit"});
+  rows.push_back({"rate.key_burst", &s.rate.key_burst, 0, burst_max, "events of one name at once; 0 is what a second gives"});
+  rows.push_back({"rate.address_per_second", &s.rate.address_per_second, 0, rate_max,
+                  "events a second that one client address (IPv6: its /64) may send; more is 429; 0 is no limit"});
+  rows.push_back(
+      {"rate.address_burst", &s.rate.address_burst, 0, burst_max, "events of one address at once; 0 is what a second gives"});
+  rows.push_back({"rate.max_addresses", &s.rate.max_addresses, 8, 100'000'000,
+                  "addresses that are remembered, 16 bytes each; those that owe least are forgotten first"});
+  rows.push_back({"cors.origins", &s.cors.origins, 0, 0,
+                  "origins whose pages may read answers, with commas: `https://shop.example, https://app.example:8443`, or `*`",
+                  "none: no CORS headers"});
+  rows.push_back(
+      {"cors.max_age_secs", &s.cors.max_age_secs, 0, 86'400, "seconds that a browser may remember a preflight's answer"});
 }
 
 void add_log(std::vector<setting_row>& rows, settings& s) {
@@ -257,6 +282,7 @@ std::vector<setting_row> settings_table(settings& s) {
   std::vector<setting_row> rows;
   add_http(rows, s.http);
   add_ingest(rows, s);
+  add_doors(rows, s);
   add_log(rows, s);
   add_kafka(rows, s.kafka);
   rows.push_back({"inbox.enabled", choice(&s.inbox.enabled, {{"false", false}, {"true", true}}), 0, 0,
@@ -307,6 +333,8 @@ std::string check_together(const settings& s) {
         ordered("kafka.min_insync_replicas", s.kafka.min_insync_replicas, "kafka.replication_factor", s.kafka.replication_factor);
   if (wrong.empty())
     wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
+  if (wrong.empty() && s.admin.host.empty() && s.admin.port != settings().admin.port)
+    wrong = "admin.port is " + std::to_string(s.admin.port) + ", but there is no admin listener: set admin.host";
   return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }
 

@@ -11,6 +11,7 @@ namespace adtrack::http {
 namespace {
 
 constexpr std::string_view json_type = "application/json";
+constexpr int64_t second_ns = 1'000'000'000;
 
 reply json_reply(int status, std::string body) {
   reply r;
@@ -70,6 +71,8 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
   const key* sender = nullptr;
   if (rings_[static_cast<size_t>(door::ingest)] != nullptr && (sender = key_of(door::ingest, r)) == nullptr)
     return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
+  auto from = doors_.proxies.client(r.peer, r.bytes, r.head);
+  if (doors_.rates.active() && !within_rate(r, sender, from, 1, refused)) return false;
   auto type = r.value(header::content_type);
   if (!media_type_is(type, json_type) && !media_type_is(type, "text/plain"))
     return refuse(reject_reason::content_type, problem_kind::unsupported_media_type,
@@ -78,7 +81,7 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
     return refuse(reject_reason::content_encoding, problem_kind::unsupported_media_type, "No content encoding is accepted here.");
 
   event_context context;
-  context.peer = doors_.proxies.client(r.peer, r.bytes, r.head);
+  context.peer = from;
   context.user_agent = r.value(header::user_agent);
   context.prefetch = r.head.prefetch;
   context.now_s = r.now_ms / 1000;
@@ -93,21 +96,39 @@ bool api::ingest(const request& r, submission& out, awaited& later, reply& refus
   return true;
 }
 
+// Takes a token an event. False: `refused` is the answer.
+bool api::within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused) {
+  int64_t wait_ns = doors_.rates.take(sender != nullptr ? sender->bucket.get() : nullptr, from, events, r.steady_us * 1'000);
+  if (wait_ns == 0) return true;
+  rejected_.count(reject_reason::rate);
+  refused = make_problem(problem_kind::rate_limited, {}, r.request_id);
+  refused.headers.emplace_back("Retry-After", std::to_string((wait_ns + second_ns - 1) / second_ns));
+  return false;
+}
+
+void api::add_options(const request& r, reply& now) const {
+  auto methods = allowed_methods(r.target.where, r.admin_calls);
+  now.status = 204;
+  bool preflight = false;
+  for_each_header(r.bytes, r.head, "access-control-request-method", [&](std::string_view) { preflight = true; });
+  if (preflight && doors_.cors.allows(r.value(header::origin))) doors_.cors.add_preflight(now, methods);
+  now.headers.emplace_back("Allow", std::move(methods));
+}
+
 bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited& later) {
   auto where = r.target.where;
   auto method = r.head.method;
   if (r.head.asterisk || (where != route::none && method == http_method::options)) {
-    now.status = 204;
-    now.headers.emplace_back("Allow", allowed_methods(where));
+    add_options(r, now);
     return false;
   }
   if (where == route::none) {
     now = make_problem(problem_kind::not_found, {}, r.request_id);
     return false;
   }
-  if (!allows(where, method)) {
+  if (!allows(where, method, r.admin_calls)) {
     now = make_problem(problem_kind::method_not_allowed, {}, r.request_id);
-    now.headers.emplace_back("Allow", allowed_methods(where));
+    now.headers.emplace_back("Allow", allowed_methods(where, r.admin_calls));
     return false;
   }
   switch (where) {

@@ -58,6 +58,8 @@ private:
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
+  bool within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused);
+  void add_options(const request& r, reply& now) const;
   const key* key_of(door which, const request& r) const;
   bool may_read(const request& r, reply& now);
   bool may_administer(const request& r, reply& now);

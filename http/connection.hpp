@@ -16,11 +16,15 @@ namespace adtrack::http {
 enum class waits_for : uint8_t { request, head, body, reply, write, linger, drain };
 inline constexpr size_t waits_for_count = 7;
 
+// Where a connection came in.
+enum class listener : uint8_t { main, admin };
+
 // A request that was read and is not answered yet, or whose answer must let earlier ones go first.
 struct unanswered {
   awaited later;
   std::string request_id;
   std::string done; // the rendered answer, once there is one
+  const header_lines* cors = nullptr;
   int64_t started_us = 0;
   route where = route::none;
   uint8_t method = other_method;
@@ -32,6 +36,7 @@ struct unanswered {
 
 struct connection : timer_node {
   int fd = -1;
+  listener from = listener::main;
   uint32_t slot = 0;
   uint32_t generation = 0; // tells this user of the slot from earlier ones; tickets and epoll events carry it
   uint32_t answered = 0;   // requests whose answers were handed to `out`: the number of unanswered.front()

@@ -2,9 +2,13 @@
 
 namespace adtrack::http {
 
-doorway::doorway(const http_options& options, config::metrics& metrics) : keys(options, metrics), options_(options) {}
+doorway::doorway(const http_options& options, config::metrics& metrics)
+    : keys(options, metrics), rates(options.rates), options_(options) {}
 
-bool doorway::open(std::string& error) { return proxies.add(options_.trusted_proxies, error) && keys.open(error); }
+bool doorway::open(std::string& error) {
+  return proxies.add(options_.trusted_proxies, error) && cors.open(options_.cors_origins, options_.cors_max_age_secs, error) &&
+         keys.open(error);
+}
 
 void doorway::look() {
   try {

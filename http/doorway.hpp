@@ -6,14 +6,18 @@
 #include <vector>
 
 #include "http/client_address.hpp"
+#include "http/cors.hpp"
 #include "http/key_doors.hpp"
 #include "http/options.hpp"
+#include "http/rate_limit.hpp"
 
 namespace adtrack::http {
 
 struct doorway {
   proxy_list proxies;
   key_doors keys;
+  rate_limiter rates;
+  cors_policy cors;
 
   doorway(const http_options& options, config::metrics& metrics);
   // Reads the options' lists and files for the first time. False: `error` says what cannot be used.

@@ -97,11 +97,11 @@ void event_loop::wake() {
   [[maybe_unused]] auto written = ::write(event_, &one, sizeof one);
 }
 
-void event_loop::adopt(int fd) {
+void event_loop::adopt(int fd, listener from) {
   bool call = false;
   {
     std::lock_guard lock(mutex_);
-    adopted_.push_back(fd);
+    adopted_.emplace_back(fd, from);
     call = !std::exchange(woken_, true);
   }
   if (call) wake();
@@ -154,10 +154,9 @@ void event_loop::run() {
   for (auto& c : slots_)
     if (c->open()) close(*c);
   std::lock_guard lock(mutex_);
-  for (int fd : std::exchange(adopted_, {})) {
+  for (auto [fd, from] : std::exchange(adopted_, {})) {
     ::close(fd);
-    --shared_.connections;
-    shared_.on_closed();
+    forget(from);
   }
 }
 
@@ -185,7 +184,7 @@ void event_loop::handle_event(uint64_t key, uint32_t events) {
 }
 
 void event_loop::take_inbox() {
-  std::vector<int> adopted;
+  std::vector<std::pair<int, listener>> adopted;
   std::vector<actors::completion> completed;
   bool drain_now = false;
   {
@@ -200,7 +199,7 @@ void event_loop::take_inbox() {
     draining_ = true;
     drain_until_ms_ = tick_ms_ + options_.drain_timeout_ms;
   }
-  for (int fd : adopted) open(fd);
+  for (auto [fd, from] : adopted) open(fd, from);
   for (const auto& done : completed) complete_one(done);
   if (drain_now) begin_drain();
 }
@@ -233,7 +232,14 @@ void event_loop::submit_batch() {
   for (const auto& t : tickets) complete_one({t, actors::failed{actors::failure::overloaded, {}}});
 }
 
-void event_loop::open(int fd) {
+// A connection is gone.
+void event_loop::forget(listener from) {
+  if (from == listener::admin) --shared_.admin_connections;
+  --shared_.connections;
+  shared_.on_closed();
+}
+
+void event_loop::open(int fd, listener from) {
   uint32_t slot = 0;
   if (free_.empty()) {
     slot = static_cast<uint32_t>(slots_.size());
@@ -246,6 +252,7 @@ void event_loop::open(int fd) {
   uint32_t generation = c.generation + 1;
   c = connection{};
   c.fd = fd;
+  c.from = from;
   c.slot = slot;
   c.generation = generation;
   c.peer = peer_of(fd);
@@ -267,12 +274,12 @@ void event_loop::close(connection& c) {
   buffered_ -= c.accounted;
   uint32_t slot = c.slot;
   uint32_t generation = c.generation;
+  auto from = c.from;
   c = connection{};
   c.slot = slot;
   c.generation = generation;
   free_.push_back(slot);
-  --shared_.connections;
-  shared_.on_closed();
+  forget(from);
 }
 
 connection* event_loop::find(uint32_t slot, uint32_t generation) {
@@ -356,7 +363,10 @@ size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
         if (rest.size() == c.frame.head().size) c.out += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       return used;
-    case framer::state::bad: refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail); return bytes.size();
+    case framer::state::bad:
+      refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail,
+             shared_.doors.cors.lines(c.frame.head().value(header::origin, rest)));
+      return bytes.size();
     case framer::state::complete:
       if (!serve(c, rest, budget)) {
         c.hungry = false;
@@ -397,13 +407,15 @@ std::string_view event_loop::request_id(std::string_view given) {
 }
 
 reply_frame event_loop::frame_of(const unanswered& entry) const {
-  return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_};
+  return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_, entry.cors};
 }
 
 // Answers or defers one framed request. False: it must wait until earlier ones are answered.
 bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   const auto& head = c.frame.head();
   auto target = head.asterisk ? route_match{} : match_route(head.path.of(bytes));
+  bool admin_calls = options_.admin_host.empty() || c.from == listener::admin;
+  if (!visible(target.where, admin_calls)) target = {};
   bool hot = head.method == http_method::post && (target.where == route::click || target.where == route::impression);
   if (!c.waiting.empty() && (!hot || c.waiting.size() >= options_.max_pipelined)) return false;
 
@@ -416,9 +428,18 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   entry.head_only = head.method == http_method::head;
   entry.close = !head.keep_alive || (draining_ && (bytes.size() == c.frame.size() || tick_ms_ >= drain_until_ms_));
   entry.http_1_0 = head.http_1_0;
+  entry.cors = shared_.doors.cors.lines(head.value(header::origin, bytes));
   ++c.framed;
   c.last_request = entry.close;
-  request r{head, bytes.substr(0, c.frame.size()), c.frame.body(bytes), target, entry.request_id, c.peer, wall_ms_};
+  request r{head,
+            bytes.substr(0, c.frame.size()),
+            c.frame.body(bytes),
+            target,
+            entry.request_id,
+            c.peer,
+            wall_ms_,
+            entry.started_us,
+            admin_calls};
   try {
     if (hot)
       serve_ingest(c, r, entry);
@@ -509,10 +530,11 @@ void event_loop::queue(connection& c) {
 }
 
 // Answers what cannot be taken and ends the connection once that is read.
-void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail) {
+void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail, const header_lines* cors) {
   auto& entry = c.waiting.emplace_back();
   entry.request_id = request_id({});
   entry.started_us = steady_us();
+  entry.cors = cors;
   entry.close = true;
   ++c.framed;
   c.last_request = c.refused = true;

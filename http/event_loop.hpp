@@ -31,8 +31,9 @@ struct loop_shared {
   config::metrics& metrics;
   const std::function<int64_t()>& now_ms;
   httplib_bridge& library;
-  std::function<void()> on_closed;    // after every closed connection
-  std::atomic<size_t> connections{0}; // counted by the acceptor before adopt()
+  std::function<void()> on_closed;          // after every closed connection
+  std::atomic<size_t> connections{0};       // counted by the acceptor before adopt()
+  std::atomic<size_t> admin_connections{0}; // those among them of the admin listener
 };
 
 class event_loop {
@@ -42,7 +43,7 @@ public:
 
   bool start(std::string& error);
   // From any thread:
-  void adopt(int fd);
+  void adopt(int fd, listener from);
   void complete(std::vector<actors::completion> completions);
   void drain(); // answers what is in flight, closes what is idle, keeps nothing alive
   void stop();  // joins; closes what is left
@@ -57,7 +58,7 @@ private:
   int wait_ms();
   void begin_drain();
 
-  void open(int fd);
+  void open(int fd, listener from);
   void close(connection& c);
   connection* find(uint32_t slot, uint32_t generation);
 
@@ -68,7 +69,7 @@ private:
   bool serve(connection& c, std::string_view bytes, int& budget);
   void serve_ingest(connection& c, const request& r, unanswered& entry);
   void serve_other(connection& c, const request& r, unanswered& entry);
-  void refuse(connection& c, problem_kind kind, std::string_view detail);
+  void refuse(connection& c, problem_kind kind, std::string_view detail, const header_lines* cors = nullptr);
   void time_out(connection& c);
   void give_up_waiting(connection& c);
 
@@ -85,6 +86,7 @@ private:
   reply_frame frame_of(const unanswered& entry) const;
   std::string_view request_id(std::string_view given);
   void wake();
+  void forget(listener from);
 
   const uint32_t index_;
   loop_shared& shared_;
@@ -97,7 +99,7 @@ private:
   int event_ = -1;
 
   std::mutex mutex_; // guards the next four
-  std::vector<int> adopted_;
+  std::vector<std::pair<int, listener>> adopted_;
   std::vector<actors::completion> completed_;
   bool woken_ = false;
   bool drain_asked_ = false;

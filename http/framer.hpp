@@ -26,9 +26,10 @@ enum class header : uint8_t {
   request_id,
   if_match,
   if_none_match,
-  forwarded_for
+  forwarded_for,
+  origin
 };
-inline constexpr size_t header_count = 9;
+inline constexpr size_t header_count = 10;
 
 // A part of the request's bytes.
 struct slice {

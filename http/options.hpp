@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "http/rate_limit.hpp"
+
 namespace adtrack::http {
 
 struct http_options {
@@ -37,6 +39,15 @@ struct http_options {
   std::string read_key_file;
   std::string admin_key_file;
   uint32_t reload_ms = 1'000; // between two looks at the files
+
+  // A listener of its own for admin calls, which the main one does not have then; "": none.
+  std::string admin_host;
+  uint16_t admin_port = 8081;         // 0 picks one
+  size_t admin_max_connections = 100; // besides max_connections, so that a flood there does not keep an operator out
+
+  rate_options rates;
+  std::vector<std::string> cors_origins; // exact, or "*" alone; none: no CORS headers
+  uint32_t cors_max_age_secs = 600;
 
   // Addresses or networks ("10.0.0.0/8", "::1") whose X-Forwarded-For is believed.
   std::vector<std::string> trusted_proxies;

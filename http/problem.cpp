@@ -15,7 +15,7 @@ struct entry {
 };
 
 // In the order of problem_kind.
-constexpr std::array<entry, 24> entries = {{
+constexpr std::array<entry, 25> entries = {{
     {400, "malformed", "The request cannot be read", "The request does not follow the rules of its format."},
     {400, "validation", "The request is not valid", "One or more fields are not valid; see errors."},
     {400, "unknown-ad", "The ad is not in the catalogue", "This server counts events of known ads only."},
@@ -29,6 +29,7 @@ constexpr std::array<entry, 24> entries = {{
     {414, "uri-too-long", "The request target is too long", "The request target is longer than this server accepts."},
     {415, "unsupported-media-type", "The content type is not supported", "Send application/json."},
     {417, "expectation-failed", "The expectation cannot be met", "The only expectation known here is 100-continue."},
+    {429, "rate-limited", "Too many events", "This key or address sent more events than it may; see Retry-After."},
     {431, "headers-too-large", "The headers are too large", "The head of the request is larger than this server accepts."},
     {500, "internal", "The server failed", "The request hit a defect of the server; the log names it by the request id."},
     {501, "not-implemented", "The request asks for something unknown", "This is not implemented here."},

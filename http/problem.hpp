@@ -26,6 +26,7 @@ enum class problem_kind : uint8_t {
   uri_too_long,           // 414
   unsupported_media_type, // 415
   expectation_failed,     // 417
+  rate_limited,           // 429: its Retry-After is the caller's
   headers_too_large,      // 431
   internal,               // 500
   not_implemented,        // 501

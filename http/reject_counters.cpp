@@ -8,9 +8,9 @@ namespace adtrack::http {
 
 reject_counters::reject_counters(config::metrics& metrics) {
   // In the order of reject_reason.
-  constexpr std::array<std::string_view, reject_reason_count> names = {"unauthorized", "content_type", "content_encoding",
-                                                                       "syntax",       "validation",   "overloaded",
-                                                                       "not_durable",  "no_answer",    "unknown_ad"};
+  constexpr std::array<std::string_view, reject_reason_count> names = {
+      "unauthorized", "content_type", "content_encoding", "syntax",     "validation",
+      "overloaded",   "not_durable",  "no_answer",        "unknown_ad", "rate"};
   for (size_t i = 0; i < reject_reason_count; ++i) handles_[i] = &metrics.events_rejected(names[i]);
 }
 

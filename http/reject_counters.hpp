@@ -17,9 +17,10 @@ enum class reject_reason : uint8_t {
   overloaded,
   not_durable,
   no_answer,
-  unknown_ad
+  unknown_ad,
+  rate
 };
-inline constexpr size_t reject_reason_count = 9;
+inline constexpr size_t reject_reason_count = 10;
 
 class reject_counters {
 public:

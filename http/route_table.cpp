@@ -16,6 +16,7 @@ constexpr unsigned posts = bit(http_method::post) | bit(http_method::options);
 struct entry {
   std::string_view pattern;
   unsigned methods;
+  unsigned admin = 0; // those that are admin calls
 };
 
 // In the order of `route`.
@@ -23,14 +24,20 @@ constexpr std::array<entry, route_count> entries = {{
     {"other", reads | posts | bit(http_method::put) | bit(http_method::delete_)},
     {"/api/v1/ads/click", posts},
     {"/api/v1/ads/impression", posts},
-    {"/api/v1/ads", reads | posts},
-    {"/api/v1/ads/{id}", reads | bit(http_method::put) | bit(http_method::delete_)},
+    {"/api/v1/ads", reads | posts, bit(http_method::post)},
+    {"/api/v1/ads/{id}", reads | bit(http_method::put) | bit(http_method::delete_),
+     bit(http_method::put) | bit(http_method::delete_)},
     {"/api/v1/ads/analytics", reads},
     {"/metrics", reads},
     {"/healthz", reads},
     {"/readyz", reads},
-    {"/admin/v1/quarantine", reads},
+    {"/admin/v1/quarantine", reads, reads},
 }};
+
+unsigned methods(route where, bool admin_calls) {
+  const entry& e = entries[static_cast<size_t>(where)];
+  return admin_calls ? e.methods : e.methods & ~e.admin;
+}
 
 constexpr std::string_view ads_prefix = "/api/v1/ads/";
 
@@ -60,12 +67,14 @@ route_match match_route(std::string_view path) {
 
 std::string_view pattern(route where) noexcept { return entries[static_cast<size_t>(where)].pattern; }
 
-bool allows(route where, http_method method) noexcept { return entries[static_cast<size_t>(where)].methods & bit(method); }
+bool visible(route where, bool admin_calls) noexcept { return methods(where, admin_calls) != 0; }
 
-std::string allowed_methods(route where) {
+bool allows(route where, http_method method, bool admin_calls) noexcept { return methods(where, admin_calls) & bit(method); }
+
+std::string allowed_methods(route where, bool admin_calls) {
   std::string out;
   for (size_t m = 0; m < http_method_count; ++m) {
-    if (!allows(where, static_cast<http_method>(m))) continue;
+    if (!allows(where, static_cast<http_method>(m), admin_calls)) continue;
     if (!out.empty()) out += ", ";
     out += to_string(static_cast<http_method>(m));
   }

@@ -20,8 +20,10 @@ struct route_match {
 // `path` as sent; percent-encoding is undone first, and one slash at the end makes no difference.
 route_match match_route(std::string_view path);
 
-std::string_view pattern(route where) noexcept;        // "/api/v1/ads/{id}"; "other" for none
-bool allows(route where, http_method method) noexcept; // HEAD where GET is; OPTIONS everywhere
-std::string allowed_methods(route where);              // for Allow
+std::string_view pattern(route where) noexcept; // "/api/v1/ads/{id}"; "other" for none
+// Admin calls are resources, or methods of them, that a listener for others does not have (`admin_calls` false).
+bool visible(route where, bool admin_calls) noexcept;
+bool allows(route where, http_method method, bool admin_calls) noexcept; // HEAD where GET is; OPTIONS everywhere
+std::string allowed_methods(route where, bool admin_calls);              // for Allow
 
 } // namespace adtrack::http

@@ -23,12 +23,15 @@ struct server::impl {
   loop_shared shared;
   std::vector<std::unique_ptr<event_loop>> loops;
   std::unique_ptr<acceptor> door;
+  httplib_bridge admin_library; // binds only
+  std::unique_ptr<acceptor> admin_door;
   repeater reloader;
   std::mutex mutex;
   std::condition_variable changed;
   uint16_t port = 0;
+  uint16_t admin_port = 0;
   bool bound = false;
-  size_t next_loop = 0; // the acceptor's
+  std::atomic<size_t> next_loop{0};
 
   impl(http_options o, actors::gateway& g, config::metrics& metrics, std::function<int64_t()> clock)
       : options(std::move(o)), now_ms(std::move(clock)), gateway(g), doors(options, metrics),
@@ -41,9 +44,13 @@ struct server::impl {
     { std::lock_guard lock(mutex); }
     changed.notify_all();
   }
-  bool admit() {
-    if (shared.connections.load() >= options.max_connections) return false;
+  bool admit(listener from) {
+    size_t admins = shared.admin_connections.load();
+    if (from == listener::admin ? admins >= options.admin_max_connections
+                                : shared.connections.load() - admins >= options.max_connections)
+      return false;
     ++shared.connections;
+    if (from == listener::admin) ++shared.admin_connections;
     gauge.Increment();
     return true;
   }
@@ -58,16 +65,25 @@ std::string check(const http_options& options) {
 }
 
 bool server::impl::start(completion_sink* sink, std::string& error) {
-  int listener = -1;
+  int main_fd = -1;
+  int admin_fd = -1;
   if (!doors.open(error)) return false;
-  if (!library.bind(options.host, options.port, options.backlog, listener, port, error)) return false;
+  if (!library.bind(options.host, options.port, options.backlog, main_fd, port, error)) return false;
+  if (!options.admin_host.empty() &&
+      !admin_library.bind(options.admin_host, options.admin_port, options.backlog, admin_fd, admin_port, error))
+    return false;
   gateway.bind(sink);
   bound = true;
   for (uint32_t i = 0; i < std::max<uint32_t>(options.loops, 1); ++i) loops.push_back(std::make_unique<event_loop>(i, shared));
   for (auto& loop : loops)
     if (!loop->start(error)) return false;
-  door = std::make_unique<acceptor>([this] { return admit(); }, [this](int fd) { loops[next_loop++ % loops.size()]->adopt(fd); });
-  if (!door->start(listener, error)) return false;
+  auto open_door = [&](std::unique_ptr<acceptor>& to, listener from, int fd) {
+    to = std::make_unique<acceptor>([this, from] { return admit(from); },
+                                    [this, from](int client) { loops[next_loop++ % loops.size()]->adopt(client, from); });
+    return to->start(fd, error);
+  };
+  if (!open_door(door, listener::main, main_fd)) return false;
+  if (admin_fd >= 0 && !open_door(admin_door, listener::admin, admin_fd)) return false;
   reloader.start(std::chrono::milliseconds(options.reload_ms), [this] { doors.look(); });
   return true;
 }
@@ -84,13 +100,16 @@ bool server::start(std::string& error) {
 }
 
 uint16_t server::port() const noexcept { return impl_->port; }
+uint16_t server::admin_port() const noexcept { return impl_->admin_port; }
 size_t server::connections() const noexcept { return impl_->shared.connections.load(); }
 
 void server::look_at_files() { impl_->doors.look(); }
 
 void server::stop_accepting() {
   if (impl_->door) impl_->door->stop();
+  if (impl_->admin_door) impl_->admin_door->stop();
   impl_->library.close_listener();
+  impl_->admin_library.close_listener();
 }
 
 bool server::drain(std::chrono::milliseconds within) {

@@ -32,11 +32,22 @@ BOOST_AUTO_TEST_CASE(an_ad_is_named_by_a_number_in_range) {
 }
 
 BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
-  BOOST_TEST(allowed_methods(route::click) == "POST, OPTIONS");
-  BOOST_TEST(allowed_methods(route::ads) == "GET, HEAD, POST, OPTIONS");
-  BOOST_TEST(allowed_methods(route::ad) == "GET, HEAD, PUT, DELETE, OPTIONS");
-  BOOST_TEST(allowed_methods(route::analytics) == "GET, HEAD, OPTIONS");
-  BOOST_TEST(allowed_methods(route::quarantine) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::click, true) == "POST, OPTIONS");
+  BOOST_TEST(allowed_methods(route::ads, true) == "GET, HEAD, POST, OPTIONS");
+  BOOST_TEST(allowed_methods(route::ad, true) == "GET, HEAD, PUT, DELETE, OPTIONS");
+  BOOST_TEST(allowed_methods(route::analytics, true) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::quarantine, true) == "GET, HEAD, OPTIONS");
+}
+
+BOOST_AUTO_TEST_CASE(admin_calls_are_not_on_a_listener_for_others) {
+  BOOST_TEST(!visible(route::quarantine, false));
+  BOOST_TEST(visible(route::quarantine, true));
+  for (auto r : {route::none, route::click, route::ads, route::ad, route::metrics, route::readyz}) BOOST_TEST(visible(r, false));
+  BOOST_TEST(allowed_methods(route::ads, false) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::ad, false) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::click, false) == "POST, OPTIONS");
+  BOOST_TEST(!allows(route::ad, http_method::delete_, false));
+  BOOST_TEST(allows(route::ad, http_method::delete_, true));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
