@@ -101,6 +101,11 @@ http::http_options http_options_of(const settings& s) {
   o.rates.key = {s.rate.key_per_second, s.rate.key_burst};
   o.rates.address = {s.rate.address_per_second, s.rate.address_burst};
   o.rates.max_addresses = s.rate.max_addresses;
+  o.tls_certificate_file = s.tls.certificate_file;
+  o.tls_key_file = s.tls.key_file;
+  o.tls_client_ca_file = s.tls.client_ca_file;
+  o.tls_handshake_timeout_ms = s.tls.handshake_timeout_ms;
+  o.tls_max_handshakes = s.tls.max_handshakes;
   o.cors_origins = config::list_of(s.cors.origins);
   o.cors_max_age_secs = s.cors.max_age_secs;
   return o;

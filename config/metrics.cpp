@@ -74,6 +74,10 @@ struct metrics::impl {
   labelled<prometheus::Counter, 3> http_requests{counters("http_requests_total", "Requests answered, by status code."),
                                                  {"route", "method", "status"}};
   prometheus::Gauge& http_connections = gauges("http_connections", "Open HTTP connections.").Add({});
+  labelled<prometheus::Counter, 1> tls_handshakes{
+      counters("adtrack_tls_handshakes_total", "TLS handshakes, by what became of them."), {"result"}};
+  prometheus::Family<prometheus::Gauge>& tls_certificate_expires =
+      gauges("adtrack_tls_certificate_expires_seconds", "When the certificate in force ends, in unix seconds.");
   labelled<prometheus::Counter, 2> key_requests{
       counters("adtrack_key_requests_total", "Requests that a key opened the door for, by the key's name."), {"door", "key"}};
   labelled<prometheus::Counter, 2> events{counters("adtrack_events_total", "Events by type and by what became of them."),
@@ -133,6 +137,9 @@ prometheus::Counter& metrics::http_requests(std::string_view route, std::string_
 }
 
 prometheus::Gauge& metrics::http_connections() { return impl_->http_connections; }
+
+prometheus::Counter& metrics::tls_handshakes(std::string_view result) { return impl_->tls_handshakes.get({result}); }
+prometheus::Gauge& metrics::tls_certificate_expires() { return impl_->tls_certificate_expires.Add({}); }
 
 prometheus::Counter& metrics::key_requests(std::string_view door, std::string_view key) {
   return impl_->key_requests.get({door, key});

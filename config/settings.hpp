@@ -49,6 +49,14 @@ struct settings {
     std::string key_file; // "" = none
   } read;
 
+  struct tls_section {
+    std::string certificate_file; // "" = plain HTTP
+    std::string key_file;
+    std::string client_ca_file;
+    uint32_t handshake_timeout_ms = 5'000;
+    uint32_t max_handshakes = 400;
+  } tls;
+
   struct rate_section {
     uint32_t key_per_second = 0; // 0 = not limited
     uint32_t key_burst = 0;      // 0 = what a second gives

@@ -52,8 +52,8 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
                   "ms for a client to finish a request that had begun when the server was told to stop"});
   rows.push_back({"http.trusted_proxies", &h.trusted_proxies, 0, 0,
                   "addresses or networks whose X-Forwarded-For is believed, with commas: `10.0.0.0/8, ::1`", "none"});
-  rows.push_back(
-      {"http.reload_ms", &h.reload_ms, 10, hour_ms, "ms between two looks at the key files; what changed is in force at once"});
+  rows.push_back({"http.reload_ms", &h.reload_ms, 10, hour_ms,
+                  "ms between two looks at the key and TLS files; what changed is in force at once"});
 }
 
 void add_ingest(std::vector<setting_row>& rows, settings& s) {
@@ -80,6 +80,16 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
 void add_doors(std::vector<setting_row>& rows, settings& s) {
   constexpr uint32_t rate_max = 1'000'000;
   constexpr uint32_t burst_max = 1'000'000'000;
+  rows.push_back({"tls.certificate_file", &s.tls.certificate_file, 0, 0,
+                  "PEM file of the listeners' certificate and its chain; with it they speak TLS only", "none: plain HTTP"});
+  rows.push_back({"tls.key_file", &s.tls.key_file, 0, 0, "PEM file of that certificate's key, without a password", "none"});
+  rows.push_back({"tls.client_ca_file", &s.tls.client_ca_file, 0, 0,
+                  "PEM file of the authorities that sign the certificates which clients of the admin listener must have",
+                  "none"});
+  rows.push_back({"tls.handshake_timeout_ms", &s.tls.handshake_timeout_ms, 10, hour_ms,
+                  "ms from a connection's begin to the end of its handshake"});
+  rows.push_back({"tls.max_handshakes", &s.tls.max_handshakes, 1, 1'000'000,
+                  "handshakes under way, of up to 128 KiB each; one more ends the oldest"});
   rows.push_back({"rate.key_per_second", &s.rate.key_per_second, 0, rate_max,
                   "events a second that the keys of one name may send; more is 429; 0 is no limit"});
   rows.push_back({"rate.key_burst", &s.rate.key_burst, 0, burst_max, "events of one name at once; 0 is what a second gives"});
@@ -307,6 +317,14 @@ std::vector<std::string> list_of(std::string_view text) {
 
 namespace {
 
+std::string check_tls(const settings& s) {
+  if (s.tls.certificate_file.empty() != s.tls.key_file.empty())
+    return "tls.certificate_file and tls.key_file: either both are set or none";
+  if (s.tls.client_ca_file.empty()) return {};
+  if (s.tls.certificate_file.empty()) return "tls.client_ca_file is set, but there is no TLS: set tls.certificate_file";
+  return s.admin.host.empty() ? "tls.client_ca_file is set, but there is no admin listener: set admin.host" : "";
+}
+
 std::string check_kafka(const settings& s) {
   if (s.kafka.brokers.empty()) return "log.backend is kafka: kafka.brokers must name at least one";
   // Else an event would be answered 503 while its fate is still open, and be in the log all the same.
@@ -335,6 +353,7 @@ std::string check_together(const settings& s) {
     wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
   if (wrong.empty() && s.admin.host.empty() && s.admin.port != settings().admin.port)
     wrong = "admin.port is " + std::to_string(s.admin.port) + ", but there is no admin listener: set admin.host";
+  if (wrong.empty()) wrong = check_tls(s);
   return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }
 

@@ -1,4 +1,4 @@
-// What stands between a request and its route: who may, how often, from where. Made of the options and the files that they name;
+// What stands between a request and its route: who may, how often, from where, and over TLS. Made of the options and the files that they name;
 // one object for all loops.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "http/key_doors.hpp"
 #include "http/options.hpp"
 #include "http/rate_limit.hpp"
+#include "http/tls_files.hpp"
 
 namespace adtrack::http {
 
@@ -18,11 +19,12 @@ struct doorway {
   key_doors keys;
   rate_limiter rates;
   cors_policy cors;
+  tls_files tls;
 
   doorway(const http_options& options, config::metrics& metrics);
   // Reads the options' lists and files for the first time. False: `error` says what cannot be used.
   bool open(std::string& error);
-  // Looks at the files again; see key_doors. One thread at a time.
+  // Looks at the files again; see key_doors and tls_files. One thread at a time.
   void look();
   std::vector<std::string> troubles() const; // sentences for /readyz
 

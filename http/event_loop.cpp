@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <prometheus/counter.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -25,6 +26,7 @@ constexpr size_t discard_max = 1 << 20; // of a refused client; then it may not 
 constexpr int rounds_max = 8;           // receives of one connection before others have their turn
 constexpr int turn_budget = 32;         // of one connection, in events
 constexpr int other_cost = 16;          // what any other request takes of it
+constexpr int handshakes_a_turn = 8;    // a signature takes up to a millisecond, and others wait for the turn's end
 
 int64_t steady_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -69,6 +71,12 @@ event_loop::event_loop(uint32_t index, loop_shared& shared)
   std::random_device device;
   id_state_ = uint64_t{device()} << 32 | device();
   scratch_.resize(scratch_bytes);
+  handshakes_max_ = std::max<size_t>(options_.tls_max_handshakes / std::max<uint32_t>(options_.loops, 1), 1);
+  // In the order of handshake_result.
+  constexpr std::array<std::string_view, handshake_result_count> results = {"ok",        "plain_http",  "failed",
+                                                                            "timed_out", "crowded_out", "closed"};
+  if (shared.doors.tls.active())
+    for (size_t i = 0; i < results.size(); ++i) handshake_counters_[i] = &shared.metrics.tls_handshakes(results[i]);
 }
 
 event_loop::~event_loop() {
@@ -179,8 +187,16 @@ void event_loop::handle_event(uint64_t key, uint32_t events) {
   if (c == nullptr) return;
   if (events & EPOLLERR) return close(*c);
   if (events & (EPOLLRDHUP | EPOLLHUP)) c->peer_done = true;
-  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) c->readable = true;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) stir(*c);
+  if (c->tls && c->tls->blocked()) c->readable = true;
+  if (c->in_handshake()) return queue(*c); // a few a turn
   drive(*c);
+}
+
+// The socket may hold more than was read.
+void event_loop::stir(connection& c) {
+  c.readable = true;
+  if (c.tls) c.tls->stir(c.peer_done);
 }
 
 void event_loop::take_inbox() {
@@ -206,9 +222,14 @@ void event_loop::take_inbox() {
 
 void event_loop::go_on() {
   auto these = std::exchange(again_, {});
+  int handshakes = 0;
   for (auto [slot, generation] : these) {
     auto* c = find(slot, generation);
     if (c == nullptr) continue;
+    if (c->in_handshake() && ++handshakes > handshakes_a_turn) {
+      again_.emplace_back(slot, generation);
+      continue;
+    }
     c->queued = false;
     drive(*c);
   }
@@ -218,7 +239,7 @@ void event_loop::go_on() {
 void event_loop::begin_drain() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (!slots_[i]->open()) continue;
-    slots_[i]->readable = true;
+    stir(*slots_[i]);
     drive(*slots_[i]);
   }
 }
@@ -265,11 +286,47 @@ void event_loop::open(int fd, listener from) {
     config::log(config::log_level::error, "http", "epoll_add_failed", std::strerror(errno));
     return close(c);
   }
+  if (shared_.doors.tls.active()) {
+    make_room_for_handshake();
+    c.tls = shared_.doors.tls.accept(from, fd);
+    if (c.tls == nullptr) return close(c);
+    ++handshakes_;
+  }
   arm(c);
+}
+
+// Unfinished handshakes are memory that costs a client nothing: the oldest makes way.
+void event_loop::make_room_for_handshake() {
+  auto* oldest = timers_[static_cast<size_t>(waits_for::handshake)].first();
+  if (handshakes_ < handshakes_max_ || oldest == nullptr) return;
+  auto& c = static_cast<connection&>(*oldest);
+  end_handshake(handshake_result::crowded_out);
+  c.tls.reset();
+  close(c);
+}
+
+void event_loop::end_handshake(handshake_result result) {
+  --handshakes_;
+  handshake_counters_[static_cast<size_t>(result)]->Increment();
+}
+
+// What came was not TLS: nobody there can be answered, but an alert may be on its way.
+void event_loop::lose_tls(connection& c) {
+  end_handshake(c.tls->why());
+  c.tls.reset();
+  ::shutdown(c.fd, SHUT_WR);
+  c.readable = true;
+  c.last_request = c.refused = c.lingering = true;
+  arm(c);
+  queue(c);
 }
 
 void event_loop::close(connection& c) {
   timer_list::remove(c);
+  if (c.in_handshake())
+    end_handshake(handshake_result::closed);
+  else if (c.tls)
+    c.tls->say_goodbye();
   ::close(c.fd);
   buffered_ -= c.accounted;
   uint32_t slot = c.slot;
@@ -320,14 +377,14 @@ void event_loop::drive(connection& c) {
   if (c.open()) after(c);
 }
 
-// False: the connection is closed. `got` 0: nothing more for now.
+// False: the connection is closed, or there is nothing to go on with. `got` 0: nothing more for now.
 bool event_loop::receive(connection& c, size_t& got) {
   for (;;) {
-    ssize_t n = ::recv(c.fd, scratch_.data(), scratch_.size(), 0);
+    ssize_t n = c.tls ? receive_tls(c) : ::recv(c.fd, scratch_.data(), scratch_.size(), 0);
     if (n > 0) {
       got = static_cast<size_t>(n);
-      // Edge-triggered: a short read emptied the socket, unless the end stands behind it.
-      if (got < scratch_.size() && !c.peer_done) c.readable = false;
+      // Edge-triggered: a short read emptied the socket, unless the end stands behind it. Of TLS only EAGAIN says so.
+      if (got < scratch_.size() && !c.peer_done && !c.tls) c.readable = false;
       return true;
     }
     if (n < 0 && errno == EINTR) continue;
@@ -338,9 +395,22 @@ bool event_loop::receive(connection& c, size_t& got) {
       return true;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
-    close(c);
+    if (errno == EPROTO && c.in_handshake())
+      lose_tls(c);
+    else
+      close(c);
     return false;
   }
+}
+
+ssize_t event_loop::receive_tls(connection& c) {
+  bool was_in_handshake = c.in_handshake();
+  ssize_t n = c.tls->receive(scratch_.data(), scratch_.size());
+  if (!was_in_handshake || c.in_handshake()) return n;
+  int error = errno;
+  end_handshake(handshake_result::ok);
+  errno = error;
+  return n;
 }
 
 // Takes requests out of `bytes`; gives the number of bytes that are done with.
@@ -544,7 +614,9 @@ void event_loop::refuse(connection& c, problem_kind kind, std::string_view detai
 
 void event_loop::flush(connection& c) {
   while (c.sent < c.out.size()) {
-    ssize_t n = ::send(c.fd, c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
+    const char* from = c.out.data() + c.sent;
+    size_t size = c.out.size() - c.sent;
+    ssize_t n = c.tls ? c.tls->send(from, size) : ::send(c.fd, from, size, MSG_NOSIGNAL);
     if (n >= 0) {
       c.sent += static_cast<size_t>(n);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -566,6 +638,7 @@ void event_loop::discard(connection& c) {
     if (!receive(c, got)) return;
     c.discarded += got;
     if (c.at_end || c.discarded > discard_max) return close(c);
+    if (got == 0) return;
   }
 }
 
@@ -574,6 +647,7 @@ void event_loop::after(connection& c) {
   bool quiet = c.out.empty() && c.waiting.empty();
   if (quiet && c.last_request) {
     if (!c.refused && !c.readable && c.in.empty()) return close(c);
+    if (c.tls) c.tls->say_goodbye();
     ::shutdown(c.fd, SHUT_WR);
     c.lingering = true;
     std::string().swap(c.in);
@@ -607,6 +681,8 @@ void event_loop::arm(connection& c) {
   uint32_t request_number = c.framed;
   if (c.lingering) {
     want = waits_for::linger;
+  } else if (c.in_handshake()) {
+    want = waits_for::handshake;
   } else if (!c.out.empty()) {
     want = waits_for::write;
   } else if (!c.waiting.empty()) {
@@ -617,7 +693,8 @@ void event_loop::arm(connection& c) {
   } else if (!c.in.empty()) {
     want = waits_for::head;
   }
-  bool unfinished = want == waits_for::request || want == waits_for::head || want == waits_for::body;
+  bool unfinished =
+      want == waits_for::request || want == waits_for::head || want == waits_for::body || want == waits_for::handshake;
   if (draining_ && unfinished) want = waits_for::drain;
   if (c.previous != nullptr && c.armed == want && c.armed_for == request_number) return;
   if (want == waits_for::drain) { // one deadline for all of them
@@ -627,9 +704,9 @@ void event_loop::arm(connection& c) {
     return timers_[static_cast<size_t>(want)].append(c, drain_until_ms_);
   }
   // In the order of waits_for.
-  const std::array<uint32_t, waits_for_count - 1> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,
-                                                              options_.body_timeout_ms,  options_.reply_timeout_ms,
-                                                              options_.write_timeout_ms, options_.linger_timeout_ms};
+  const std::array<uint32_t, waits_for_count - 1> timeouts = {
+      options_.idle_timeout_ms,  options_.head_timeout_ms,   options_.body_timeout_ms,         options_.reply_timeout_ms,
+      options_.write_timeout_ms, options_.linger_timeout_ms, options_.tls_handshake_timeout_ms};
   timer_list::remove(c);
   c.armed = want;
   c.armed_for = request_number;
@@ -651,6 +728,10 @@ void event_loop::time_out(connection& c) {
   case waits_for::request:
   case waits_for::write:
   case waits_for::linger: return close(c);
+  case waits_for::handshake:
+    end_handshake(handshake_result::timed_out);
+    c.tls.reset();
+    return close(c);
   case waits_for::head:
   case waits_for::body:
     timer_list::remove(c);

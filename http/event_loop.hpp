@@ -4,6 +4,7 @@
 // alone. A connection is served a few requests a turn, and none while its client does not take the answers.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -64,6 +65,7 @@ private:
 
   void drive(connection& c);
   bool receive(connection& c, size_t& got);
+  ssize_t receive_tls(connection& c);
   size_t consume(connection& c, std::string_view bytes, int& budget);
   void keep(connection& c, std::string_view bytes, size_t used, bool borrowed);
   bool serve(connection& c, std::string_view bytes, int& budget);
@@ -87,6 +89,10 @@ private:
   std::string_view request_id(std::string_view given);
   void wake();
   void forget(listener from);
+  void stir(connection& c);
+  void end_handshake(handshake_result result);
+  void lose_tls(connection& c);
+  void make_room_for_handshake();
 
   const uint32_t index_;
   loop_shared& shared_;
@@ -117,6 +123,9 @@ private:
   uint64_t id_state_ = 0;
   std::vector<std::unique_ptr<connection>> slots_;
   std::vector<uint32_t> free_;
+  size_t handshakes_ = 0; // under way
+  size_t handshakes_max_ = 0;
+  std::array<prometheus::Counter*, handshake_result_count> handshake_counters_{}; // null without TLS
   timer_list timers_[waits_for_count];
   std::vector<actors::ingest_item> batch_;
   std::vector<std::pair<uint32_t, uint32_t>> again_; // slot and generation of those to go on with without a new event

@@ -10,6 +10,10 @@
 
 namespace adtrack::http {
 
+// Where a connection came in.
+enum class listener : uint8_t { main, admin };
+inline constexpr size_t listener_count = 2;
+
 struct http_options {
   std::string host = "0.0.0.0";
   uint16_t port = 8080; // 0 picks one
@@ -44,6 +48,13 @@ struct http_options {
   std::string admin_host;
   uint16_t admin_port = 8081;         // 0 picks one
   size_t admin_max_connections = 100; // besides max_connections, so that a flood there does not keep an operator out
+
+  // TLS on the listeners: PEM files; "": plain HTTP. With client authorities, the admin listener wants a client certificate.
+  std::string tls_certificate_file;
+  std::string tls_key_file;
+  std::string tls_client_ca_file;
+  uint32_t tls_handshake_timeout_ms = 5'000; // absolute, from the connection's first moment
+  size_t tls_max_handshakes = 400;           // under way, over all loops; each may take 128 KiB. One more ends the oldest.
 
   rate_options rates;
   std::vector<std::string> cors_origins; // exact, or "*" alone; none: no CORS headers

@@ -78,8 +78,9 @@ bool server::impl::start(completion_sink* sink, std::string& error) {
   for (auto& loop : loops)
     if (!loop->start(error)) return false;
   auto open_door = [&](std::unique_ptr<acceptor>& to, listener from, int fd) {
-    to = std::make_unique<acceptor>([this, from] { return admit(from); },
-                                    [this, from](int client) { loops[next_loop++ % loops.size()]->adopt(client, from); });
+    to = std::make_unique<acceptor>(
+        doors.tls.active(), [this, from] { return admit(from); },
+        [this, from](int client) { loops[next_loop++ % loops.size()]->adopt(client, from); });
     return to->start(fd, error);
   };
   if (!open_door(door, listener::main, main_fd)) return false;

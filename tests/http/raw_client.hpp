@@ -46,14 +46,14 @@ public:
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd_ < 0 || ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) throw std::runtime_error("cannot connect");
   }
-  ~raw_client() { close(); }
+  virtual ~raw_client() { close(); }
   raw_client(const raw_client&) = delete;
   raw_client& operator=(const raw_client&) = delete;
 
   // False once the server took no more.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ssize_t n = transmit(bytes.data(), bytes.size());
       if (n <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(n));
     }
@@ -93,16 +93,21 @@ public:
   // True when the server closed and nothing is left to read.
   bool at_end() { return held_.empty() && !more() && closed_; }
 
+protected:
+  // As recv() and send().
+  virtual ssize_t receive(char* to, size_t size) { return ::recv(fd_, to, size, 0); }
+  virtual ssize_t transmit(const char* from, size_t size) { return ::send(fd_, from, size, MSG_NOSIGNAL); }
+  int fd_ = -1;
+
 private:
   bool more() {
     char buffer[16384];
-    ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+    ssize_t n = receive(buffer, sizeof buffer);
     closed_ = n == 0 || (n < 0 && errno == ECONNRESET);
     if (n <= 0) return false;
     held_.append(buffer, static_cast<size_t>(n));
     return true;
   }
-  int fd_ = -1;
   bool closed_ = false;
   std::string held_;
 };
