@@ -73,11 +73,12 @@ struct tls_client_options {
   int version = 0; // 0: the best
   const tls_identity* self = nullptr;
   std::string alpn; // as on the wire: "\x08http/1.1"
+  int receive_buffer = 0;
 };
 
 class tls_client final : public raw_client {
 public:
-  explicit tls_client(uint16_t port, const tls_client_options& o = {}) : raw_client(port) {
+  explicit tls_client(uint16_t port, const tls_client_options& o = {}) : raw_client(port, o.receive_buffer) {
     context_ = SSL_CTX_new(TLS_client_method());
     if (o.version != 0) {
       SSL_CTX_set_max_proto_version(context_, o.version);
