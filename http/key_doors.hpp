@@ -37,8 +37,8 @@ public:
 
 private:
   struct file {
-    const char* name; // of the door
-    std::string path; // "": none
+    const char* name = ""; // of the door
+    std::string path;      // "": none
     config::sha256_digest seen{};
     std::string trouble;
     std::shared_ptr<const key_ring> ring;

@@ -42,7 +42,6 @@ struct http_options {
   std::string ingest_key_file;
   std::string read_key_file;
   std::string admin_key_file;
-  uint32_t reload_ms = 1'000; // between two looks at the files
 
   // A listener of its own for admin calls, which the main one does not have then; "": none.
   std::string admin_host;
@@ -53,12 +52,13 @@ struct http_options {
   std::string tls_certificate_file;
   std::string tls_key_file;
   std::string tls_client_ca_file;
+  uint32_t reload_ms = 1'000;                // between two looks at the files of keys and TLS
   uint32_t tls_handshake_timeout_ms = 5'000; // absolute, from the connection's first moment
   size_t tls_max_handshakes = 400;           // under way, over all loops; each may take 128 KiB. One more ends the oldest.
 
   rate_options rates;
-  std::vector<std::string> cors_origins; // exact, or "*" alone; none: no CORS headers
   uint32_t cors_max_age_secs = 600;
+  std::vector<std::string> cors_origins; // exact, or "*" alone; none: no CORS headers
 
   // Addresses or networks ("10.0.0.0/8", "::1") whose X-Forwarded-For is believed.
   std::vector<std::string> trusted_proxies;

@@ -78,8 +78,8 @@ struct tls_client_options {
 
 class tls_client final : public raw_client {
 public:
-  explicit tls_client(uint16_t port, const tls_client_options& o = {}) : raw_client(port, o.receive_buffer) {
-    context_ = SSL_CTX_new(TLS_client_method());
+  explicit tls_client(uint16_t port, const tls_client_options& o = {})
+      : raw_client(port, o.receive_buffer), context_(SSL_CTX_new(TLS_client_method())) {
     if (o.version != 0) {
       SSL_CTX_set_max_proto_version(context_, o.version);
       SSL_CTX_set_min_proto_version(context_, o.version);
