@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/ip_address.hpp"
+
 namespace adtrack::http {
 namespace {
 
@@ -26,6 +28,17 @@ constexpr auto value_chars = [] {
   return table;
 }();
 
+// Unreserved characters and sub-delims (RFC 3986, 3.2.2); percent-encoding is looked at apart.
+constexpr auto host_chars = [] {
+  std::array<bool, 256> table{};
+  for (size_t c = 0; c < 256; ++c) {
+    char as_char = static_cast<char>(c);
+    table[c] = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               std::string_view("-._~!$&'()*+,;=").find(as_char) != std::string_view::npos;
+  }
+  return table;
+}();
+
 template <class Table>
 bool all_of(const Table& table, std::string_view text) {
   return std::all_of(text.begin(), text.end(), [&](char c) { return table[static_cast<unsigned char>(c)]; });
@@ -35,18 +48,33 @@ constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c
 
 bool is_token(std::string_view text) { return !text.empty() && all_of(token_chars, text); }
 
-// host[:port] by its characters; empty is what RFC 9112 asks of a client without an authority.
-bool valid_host(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    auto u = static_cast<unsigned char>(c);
-    return u > 0x20 && u < 0x7f && std::string_view("\"#/<>?@\\^`{|}").find(c) == std::string_view::npos;
-  });
-}
-
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   c = lower(c);
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// uri-host [":" port] (RFC 9110, 4.2.1; RFC 3986, 3.2.2). An empty name is refused, as are IPvFuture and zones.
+bool valid_authority(std::string_view text) {
+  size_t colon = std::min(text.rfind(':'), text.size());
+  bool bracket = !text.empty() && text[0] == '[';
+  if (bracket && text.find(']') + 1 > colon) colon = text.size(); // that colon is the address's
+  auto name = text.substr(0, colon);
+  auto port = text.substr(std::min(colon + 1, text.size()));
+  if (name.empty() || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  if (bracket) {
+    auto address = name.substr(1, name.size() - 2);
+    return name.back() == ']' && address.find(':') != std::string_view::npos &&
+           parse_ip_address(address).kind != ip_address::family::none;
+  }
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '%') {
+      if (i + 2 >= name.size() || hex_value(name[i + 1]) < 0 || hex_value(name[i + 2]) < 0) return false;
+    } else if (!host_chars[static_cast<unsigned char>(name[i])]) {
+      return false;
+    }
+  }
+  return true;
 }
 
 template <class Visitor>
@@ -96,7 +124,7 @@ void framer::reset() {
   at_ = scanned_ = size_ = 0;
   headers_ = 0;
   phase_ = phase::request_line;
-  has_length_ = too_long_ = false;
+  has_length_ = too_long_ = close_ = false;
 }
 
 std::string_view framer::body(std::string_view bytes) const noexcept {
@@ -127,7 +155,9 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
     }
     size_t line_end = end - 1;
     bool ok = true;
-    if (first) {
+    if (first && end - at_ > limits.max_line_bytes + 32) {
+      return fail(414, "the request target is too long");
+    } else if (first) {
       ok = request_line(bytes, line_end, limits);
       head_.headers_at = static_cast<uint32_t>(end + 1);
       if (ok) phase_ = phase::headers;
@@ -198,7 +228,7 @@ bool framer::target(std::string_view bytes, slice text) {
     if (scheme == 0) return fail(400, "the request target is neither a path nor an absolute URL"), false;
     size_t authority_end = std::min(all.find_first_of("/?", scheme), all.size());
     auto authority = all.substr(scheme, authority_end - scheme);
-    if (authority.empty() || !valid_host(authority)) return fail(400, "the request target's authority is not valid"), false;
+    if (!valid_authority(authority)) return fail(400, "the request target's authority is not valid"), false;
     skip = static_cast<uint32_t>(authority_end);
   }
   auto rest = all.substr(skip);
@@ -218,6 +248,20 @@ void framer::note(header h, size_t at, size_t size) {
   head_.values[static_cast<size_t>(h)] = {static_cast<uint32_t>(at), static_cast<uint32_t>(size)};
 }
 
+// Refuses what is not just "chunked": the end is unknown unless that is the last coding, and stands once (RFC 9112, 6.1 and 6.3).
+bool framer::transfer_codings(std::string_view value) {
+  bool last_is_chunked = false;
+  size_t chunked = 0;
+  bool empty = false;
+  for_each_list_item(value, [&](std::string_view item) {
+    last_is_chunked = equals_lower(item, "chunked");
+    chunked += last_is_chunked;
+    empty |= item.empty();
+  });
+  if (!last_is_chunked || chunked > 1 || empty) return fail(400, "chunked is not the one last transfer coding"), false;
+  return fail(501, "the only transfer coding known here is chunked"), false;
+}
+
 // The headers that decide where the request ends and what happens to the connection.
 bool framer::framing_header(std::string_view name, std::string_view value, bool& known) {
   known = true;
@@ -234,13 +278,17 @@ bool framer::framing_header(std::string_view name, std::string_view value, bool&
   } else if (equals_lower(name, "transfer-encoding")) {
     if (head_.chunked) return fail(400, "Transfer-Encoding is repeated"), false;
     if (head_.http_1_0) return fail(400, "HTTP/1.0 has no Transfer-Encoding"), false;
-    if (!equals_lower(value, "chunked")) return fail(501, "the only transfer coding known here is chunked"), false;
+    if (!equals_lower(value, "chunked")) return transfer_codings(value);
     head_.chunked = true;
+  } else if (equals_lower(name, "content_length") || equals_lower(name, "transfer_encoding")) {
+    // Other headers than those with a hyphen, but not for a reader that maps names to variables (RFC 3875, 4.1.18).
+    return fail(400, "a header that frames is spelled with an underscore"), false;
   } else if (equals_lower(name, "connection")) {
     for_each_list_item(value, [&](std::string_view item) {
-      if (equals_lower(item, "close")) head_.keep_alive = false;
-      if (equals_lower(item, "keep-alive") && head_.http_1_0) head_.keep_alive = true;
+      close_ |= equals_lower(item, "close");
+      if (equals_lower(item, "keep-alive")) head_.keep_alive = true;
     });
+    if (close_) head_.keep_alive = false; // it wins, wherever it stands (RFC 9112, 9.3)
   } else if (equals_lower(name, "expect")) {
     if (!equals_lower(value, "100-continue")) return fail(417, "the only expectation known here is 100-continue"), false;
     head_.expect_continue = !head_.http_1_0;
@@ -284,7 +332,7 @@ bool framer::header_line(std::string_view bytes, size_t end) {
   for (const auto& w : wanted) {
     if (!equals_lower(name, w.name)) continue;
     if (w.once && head_.has(w.id)) return fail(400, "a header that may stand once is repeated"), false;
-    if (w.id == header::host && !valid_host(value)) return fail(400, "Host is not valid"), false;
+    if (w.id == header::host && !value.empty() && !valid_authority(value)) return fail(400, "Host is not valid"), false;
     note(w.id, at, value.size());
     break;
   }

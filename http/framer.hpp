@@ -1,7 +1,8 @@
 // Where does one HTTP/1 request end, and may it be believed? Pure: bytes in; need more, one framed request as offsets, or an
 // error status out. Stricter than RFC 9112 wherever two readers could disagree (request smuggling): no bare LF or CR, no folding,
-// one Content-Length, never with Transfer-Encoding, no trailers. One framer a connection, on its loop's thread. Never copies a
-// head; a chunked body is decoded into the framer, bounded.
+// one Content-Length, never with Transfer-Encoding, no chunk extensions, no trailers; tests/http/messages.txt has the rules and
+// their reasons. One framer a connection, on its loop's thread. Never copies a head; a chunked body is decoded into the framer,
+// bounded.
 #pragma once
 
 #include <array>
@@ -92,6 +93,7 @@ private:
   bool request_line(std::string_view bytes, size_t end, const frame_limits& limits);
   bool target(std::string_view bytes, slice text);
   bool header_line(std::string_view bytes, size_t end);
+  bool transfer_codings(std::string_view value);
   bool framing_header(std::string_view name, std::string_view value, bool& known);
   void note(header h, size_t at, size_t size);
   bool finish_head(const frame_limits& limits);
@@ -107,6 +109,7 @@ private:
   phase phase_ = phase::request_line;
   bool has_length_ = false;
   bool too_long_ = false;
+  bool close_ = false; // a Connection line said so
 };
 
 // Calls `visit(value)` for each header line called `name` (lower case) of a framed head, in order.
