@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <random>
 
 #include "config/telemetry.hpp"
@@ -22,6 +23,7 @@ namespace {
 constexpr uint64_t wake_key = ~uint64_t{0};
 constexpr size_t scratch_bytes = 64 * 1024;
 constexpr size_t discard_max = 1 << 20; // of a refused client; then it may not get its answer
+constexpr int unsent_max = 128 * 1024;  // bytes that the kernel takes ahead of a client that does not read
 constexpr int rounds_max = 8;           // receives of one connection before others have their turn
 constexpr int turn_budget = 32;         // of one connection, in events
 constexpr int other_cost = 16;          // what any other request takes of it
@@ -243,14 +245,13 @@ void event_loop::open(int fd) {
     free_.pop_back();
   }
   connection& c = *slots_[slot];
-  uint32_t generation = c.generation + 1;
-  c = connection{};
   c.fd = fd;
   c.slot = slot;
-  c.generation = generation;
+  ++c.generation;
   c.peer = peer_of(fd);
   int yes = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
   epoll_event e{};
   e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   e.data.u64 = key_of(c);
@@ -267,12 +268,21 @@ void event_loop::close(connection& c) {
   buffered_ -= c.accounted;
   uint32_t slot = c.slot;
   uint32_t generation = c.generation;
-  c = connection{};
+  // An assignment would leave its strings their memory, and the next connection of this slot would pay for it.
+  std::destroy_at(&c);
+  std::construct_at(&c);
   c.slot = slot;
   c.generation = generation;
   free_.push_back(slot);
   --shared_.connections;
   shared_.on_closed();
+}
+
+// For who does not read: a plain close would leave the kernel with the unsent bytes for as long as the client likes.
+void event_loop::abort(connection& c) {
+  linger at_once{1, 0};
+  ::setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(c);
 }
 
 connection* event_loop::find(uint32_t slot, uint32_t generation) {
@@ -513,6 +523,7 @@ void event_loop::refuse(connection& c, problem_kind kind, std::string_view detai
   auto& entry = c.waiting.emplace_back();
   entry.request_id = request_id({});
   entry.started_us = steady_us();
+  entry.head_only = c.frame.head().method == http_method::head; // where the request was read that far
   entry.close = true;
   ++c.framed;
   c.last_request = c.refused = true;
@@ -573,7 +584,7 @@ void event_loop::account(connection& c) {
   buffered_ += holds - c.accounted;
   c.accounted = holds;
   if (buffered_ <= buffered_max_ || holds < 4'096) return;
-  if (!c.out.empty()) return close(c); // it does not read, and others need the room
+  if (!c.out.empty()) return abort(c); // it does not read, and others need the room
   if (!c.waiting.empty()) return;
   refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
   std::string().swap(c.in);
@@ -626,8 +637,8 @@ void event_loop::expire() {
 // Invariant: takes the connection out of its list, or closes it.
 void event_loop::time_out(connection& c) {
   switch (c.armed) {
+  case waits_for::write: return abort(c);
   case waits_for::request:
-  case waits_for::write:
   case waits_for::linger: return close(c);
   case waits_for::head:
   case waits_for::body:

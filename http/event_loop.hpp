@@ -59,6 +59,7 @@ private:
 
   void open(int fd);
   void close(connection& c);
+  void abort(connection& c);
   connection* find(uint32_t slot, uint32_t generation);
 
   void drive(connection& c);
