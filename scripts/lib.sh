@@ -20,8 +20,8 @@ packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 lib
   libabsl20220623 librdkafka1 libjemalloc2 tzdata curl)
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
-# For the end-to-end and the fuzz tests; kcat and librdkafka's run-time library are what the former speak to Kafka with.
-packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 python3 clang libclang-rt-14-dev llvm)
+# For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, and put an nginx before adtrackd.
+packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 nginx-light python3 clang libclang-rt-14-dev llvm)
 # For the checks beyond the tests.
 packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
 
