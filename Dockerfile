@@ -21,7 +21,7 @@ ENV ADTRACK_CONFIG=/etc/adtrack/adtrackd.toml ADTRACK_DATA_DIR=/var/lib/adtrack
 USER 10001:10001
 VOLUME /var/lib/adtrack
 EXPOSE 8080
-# The first start may replay the log; /healthz answers from the moment that the listener is open.
+# Over TLS, replace this check by one with https:// and -k. The first start may replay the log; /healthz answers from the moment that the listener is open.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD curl -fsS -o /dev/null "http://127.0.0.1:${ADTRACK_HTTP_PORT:-8080}/healthz"
 STOPSIGNAL SIGTERM

@@ -14,7 +14,6 @@
 #include <prometheus/gauge.h>
 
 #include "actors/node.hpp"
-#include "config/keys.hpp"
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
 #include "http/event_parser.hpp"
@@ -91,31 +90,49 @@ http::http_options http_options_of(const settings& s) {
   o.query_limit_max = s.analytics.max_limit;
   o.max_buffered_bytes = s.http.max_buffered_bytes;
   o.max_pipelined = s.http.max_pipelined;
+  o.require_known_ads = s.ads.require_known;
+  o.visit_max_wait_ms = s.redirect.max_wait_ms;
+  o.require_signed_clicks = s.redirect.require_signature;
+  o.link_key_file = s.redirect.key_file;
+  o.batch_workers = s.http.batch_workers;
+  o.batch_queue = s.http.batch_queue;
+  o.max_batch_bytes = s.ingest.max_batch_bytes;
+  o.max_batch_events = s.ingest.max_batch_events;
+  o.max_batch_rejections = s.ingest.max_batch_rejections;
   o.trusted_proxies = config::list_of(s.http.trusted_proxies);
+  o.admin_key_file = s.admin.key_file;
+  o.ingest_key_file = s.ingest.key_file;
+  o.read_key_file = s.read.key_file;
+  o.reload_ms = s.http.reload_ms;
+  o.admin_host = s.admin.host;
+  o.admin_port = s.admin.port;
+  o.admin_max_connections = s.admin.max_connections;
+  o.rates.key = {s.rate.key_per_second, s.rate.key_burst};
+  o.rates.address = {s.rate.address_per_second, s.rate.address_burst};
+  o.rates.max_addresses = s.rate.max_addresses;
+  o.tls_certificate_file = s.tls.certificate_file;
+  o.tls_key_file = s.tls.key_file;
+  o.tls_client_ca_file = s.tls.client_ca_file;
+  o.tls_handshake_timeout_ms = s.tls.handshake_timeout_ms;
+  o.tls_max_handshakes = s.tls.max_handshakes;
+  o.cors_origins = config::list_of(s.cors.origins);
+  o.cors_max_age_secs = s.cors.max_age_secs;
   return o;
 }
 
-// Fills the tokens of the three doors; "" or a sentence.
-std::string load_all_keys(const settings& s, http::http_options& o) {
+// What is open because no file closes it is said.
+void warn_of_open_doors(const settings& s) {
   struct door {
     const char* setting;
     const std::string& file;
-    std::vector<std::string>& tokens;
     const char* when_none;
   };
-  for (auto& d : {door{"admin.key_file", s.admin.key_file, o.admin_keys, "admin calls are refused"},
-                  door{"ingest.key_file", s.ingest.key_file, o.ingest_keys, "anyone may send events"},
-                  door{"read.key_file", s.read.key_file, o.read_keys, "anyone may read analytics and ads"}}) {
-    if (d.file.empty()) {
+  for (const auto& d : {door{"admin.key_file", s.admin.key_file, "admin calls are refused"},
+                        door{"ingest.key_file", s.ingest.key_file, "anyone may send events"},
+                        door{"read.key_file", s.read.key_file, "anyone may read analytics and ads"}})
+    if (d.file.empty())
       config::log(log_level::warning, "adtrackd", "no_keys", std::string(d.setting) + " is not set: " + d.when_none,
                   {{"setting", d.setting}});
-      continue;
-    }
-    auto keys = config::load_keys(d.file);
-    if (!keys.error.empty()) return keys.error;
-    d.tokens = std::move(keys.tokens);
-  }
-  return {};
 }
 
 actors::node_options node_options_of(const settings& s) {
@@ -138,6 +155,7 @@ actors::node_options node_options_of(const settings& s) {
   o.max_wide_queries = s.analytics.max_wide;
   o.max_position_waiters = s.analytics.max_position_waiters;
   o.clock_max_jump_s = s.clock.max_jump_secs;
+  o.require_known_ads = s.ads.require_known;
   o.inbox_batch_records = s.inbox.batch_records;
   return o;
 }
@@ -312,10 +330,12 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
   for (;;) {
     if (!announced && node.door().ready().ready) {
       announced = true;
+      std::string admin_address = server.admin_port() == 0 ? "" : s.admin.host + ":" + std::to_string(server.admin_port());
       config::log(log_level::info, "adtrackd", "ready", "adtrackd is ready",
                   {{"address", s.http.host + ":" + std::to_string(server.port())},
                    {"host", s.http.host},
                    {"port", server.port()},
+                   {"admin_address", admin_address},
                    {"shards", s.log.shards},
                    {"version", ADTRACK_VERSION}});
     }
@@ -329,7 +349,8 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
 
 int run(const settings& s, const sigset_t& signals) {
   auto http_options = http_options_of(s);
-  if (auto why = load_all_keys(s, http_options); !why.empty()) return refuse(why);
+  if (auto why = http::check(http_options); !why.empty()) return refuse(why);
+  warn_of_open_doors(s);
   auto dir = storage::data_dir::open(s.data.dir);
   if (!dir.ok()) return refuse(dir.why.message);
   const bool on_kafka = s.log.backend == config::log_backend::kafka;
@@ -418,7 +439,7 @@ int main(int argc, char** argv) {
   case config::start_action::run: break;
   }
   config::set_log_level(start.values.log.level);
-  raise_descriptor_limit(start.values.http.max_connections + 1'024);
+  raise_descriptor_limit(start.values.http.max_connections + start.values.admin.max_connections + 1'024);
   try {
     return run(start.values, signals);
   } catch (const std::exception& e) {

@@ -67,7 +67,7 @@ void take_rows(std::vector<shard_part>& parts, const analytics_query& query, ana
   }
   std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->ad_id < b->ad_id; });
   const auto skip = (uint64_t{std::max(query.page, 1u)} - 1) * query.limit;
-  for (auto at = skip; at < rows.size() && out.rows.size() < query.limit; ++at) out.rows.push_back(std::move(*rows[at]));
+  for (auto at = skip; at < rows.size() && out.rows.size() < query.limit; ++at) out.rows.push_back(*rows[at]);
 }
 
 } // namespace

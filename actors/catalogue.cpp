@@ -30,6 +30,7 @@ void catalogue_state::open() {
     return;
   }
   ads_ = std::move(*made);
+  show(0);
   context_->status->set_trouble(trouble_name, "");
   context_->status->set_catalogue_loaded(true);
   config::log(config::log_level::info, "catalogue", "loaded", "the catalogue of ads is loaded",
@@ -40,6 +41,20 @@ bool catalogue_state::loaded(const reply_ptr& reply) const {
   if (ads_) return true;
   reply->fail(failure::overloaded, "the catalogue of ads is being loaded");
   return false;
+}
+
+// Brings what others see of this ad, or of all when the stream was read again, up to date.
+void catalogue_state::show(uint64_t id) {
+  if (shown_loads_ != ads_->loads()) {
+    std::vector<std::pair<uint64_t, std::string>> urls;
+    ads_->each([&urls](const ad& one) { urls.emplace_back(one.id, one.fields.url); });
+    context_->ads->load(std::move(urls));
+    shown_loads_ = ads_->loads();
+  } else if (const auto* now = ads_->find(id)) {
+    context_->ads->put(id, now->fields.url);
+  } else {
+    context_->ads->remove(id);
+  }
 }
 
 void catalogue_state::list(uint32_t page, uint32_t limit, const reply_ptr& reply) {
@@ -58,16 +73,23 @@ void catalogue_state::get(uint64_t id, const reply_ptr& reply) {
 void catalogue_state::create(ad_fields fields, const reply_ptr& reply) {
   if (!loaded(reply)) return;
   auto made = ads_->create(std::move(fields));
+  show(made.ok() ? made->id : 0);
   if (!made.ok()) return not_written(made.why, reply);
   written(std::move(*made), reply);
 }
 
 void catalogue_state::update(uint64_t id, ad_fields fields, const std::string& if_match, const reply_ptr& reply) {
-  if (loaded(reply)) changed(ads_->update(id, std::move(fields), if_match), id, reply);
+  if (!loaded(reply)) return;
+  auto change = ads_->update(id, std::move(fields), if_match);
+  show(id);
+  changed(std::move(change), id, reply);
 }
 
 void catalogue_state::remove(uint64_t id, const std::string& if_match, const reply_ptr& reply) {
-  if (loaded(reply)) changed(ads_->remove(id, if_match), id, reply);
+  if (!loaded(reply)) return;
+  auto change = ads_->remove(id, if_match);
+  show(id);
+  changed(std::move(change), id, reply);
 }
 
 void catalogue_state::changed(storage::ads_catalogue::change change, uint64_t id, const reply_ptr& reply) {

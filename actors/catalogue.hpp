@@ -22,6 +22,7 @@ public:
   void remove(uint64_t id, const std::string& if_match, const reply_ptr& reply);
 
 private:
+  void show(uint64_t id);
   bool loaded(const reply_ptr& reply) const; // false: the reply was refused
   void not_written(const storage::status& why, const reply_ptr& reply);
   void written(ad value, const reply_ptr& reply);
@@ -30,6 +31,7 @@ private:
   pointer self_ = nullptr;
   context_ptr context_;
   std::unique_ptr<storage::ads_catalogue> ads_; // null until loaded
+  uint64_t shown_loads_ = 0;
 };
 
 catalogue_actor::behavior_type catalogue(catalogue_state::pointer self, context_ptr context);

@@ -23,10 +23,10 @@ front_door::front_door(context_ptr context, front_door_ports ports)
 
 void front_door::bind(completion_sink* sink) { context_->flights->bind(sink); }
 
-bool front_door::submit(std::vector<ingest_item> items) {
+bool front_door::take(std::vector<ingest_item> items, std::optional<ticket> together) {
   if (items.empty()) return true;
   // Room is taken before `closed_` is read: stop() sets it and then waits for the room to be free, so that no event slips between.
-  auto batch = context_->flights->admit(items);
+  auto batch = context_->flights->admit(items, together);
   if (!batch) return false;
   if (closed_)
     batch->fail(failure::stopping, "the node is stopping");

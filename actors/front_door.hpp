@@ -41,18 +41,21 @@ public:
   void close() noexcept { closed_ = true; }
 
   void bind(completion_sink* sink) override;
-  bool submit(std::vector<ingest_item> items) override;
+  bool submit(std::vector<ingest_item> items) override { return take(std::move(items), {}); }
+  bool submit_batch(ticket t, std::vector<ingest_item> items) override { return take(std::move(items), t); }
   void query(ticket t, analytics_query q) override;
   void list_ads(ticket t, uint32_t page, uint32_t limit) override;
   void get_ad(ticket t, uint64_t id) override;
   void create_ad(ticket t, ad_fields fields) override;
   void update_ad(ticket t, uint64_t id, ad_fields fields, std::string if_match) override;
   void delete_ad(ticket t, uint64_t id, std::string if_match) override;
+  ad_state find_ad(uint64_t id, std::string* url) override { return context_->ads->find(id, url); }
   void quarantine(ticket t, quarantine_query q) override;
   readiness ready() override;
   size_t in_flight() const noexcept override;
 
 private:
+  bool take(std::vector<ingest_item> items, std::optional<ticket> together);
   // Null when it was refused, and completed with the reason.
   reply_ptr admit(ticket t);
 

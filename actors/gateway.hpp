@@ -47,6 +47,13 @@ struct ingested {
   int64_t offset = -1; // -1: not known
 };
 
+// Of a batch, once all of it is durable.
+struct batch_ingested {
+  uint64_t events = 0;
+  bool spooled = false;            // at least one is in this node's spool
+  std::vector<position> positions; // the highest a shard, by shard; none of a shard where one of the offsets is not known
+};
+
 using analytics_result = std::shared_ptr<const analytics_answer>;
 
 struct ads_page {
@@ -58,7 +65,7 @@ struct ad_written { // created, updated or deleted
   ad value;
 };
 
-using outcome = std::variant<failed, ingested, analytics_result, ads_page, ad, ad_written, quarantine_page>;
+using outcome = std::variant<failed, ingested, batch_ingested, analytics_result, ads_page, ad, ad_written, quarantine_page>;
 
 struct completion {
   ticket to;
@@ -84,6 +91,8 @@ struct readiness {
   std::vector<std::string> degraded;
 };
 
+enum class ad_state : uint8_t { loading, unknown, known }; // `loading`: the catalogue is not read yet
+
 class gateway {
 public:
   virtual ~gateway() = default;
@@ -93,6 +102,10 @@ public:
   // will come). One outcome an item.
   virtual bool submit(std::vector<ingest_item> items) = 0;
 
+  // The same under one ticket with one outcome: batch_ingested once every item is durable, failed if any of them is not. What the
+  // items say of tickets is not looked at.
+  virtual bool submit_batch(ticket t, std::vector<ingest_item> items) = 0;
+
   virtual void query(ticket t, analytics_query q) = 0; // -> analytics_result or failed
 
   virtual void list_ads(ticket t, uint32_t page, uint32_t limit) = 0;                        // -> ads_page
@@ -100,6 +113,9 @@ public:
   virtual void create_ad(ticket t, ad_fields fields) = 0;                                    // -> ad_written or failed
   virtual void update_ad(ticket t, uint64_t id, ad_fields fields, std::string if_match) = 0; // "" = unconditional
   virtual void delete_ad(ticket t, uint64_t id, std::string if_match) = 0;
+
+  // What the catalogue says of an ad right now, and its url when `url` is not null. Never blocks.
+  virtual ad_state find_ad(uint64_t id, std::string* url) = 0;
 
   virtual void quarantine(ticket t, quarantine_query q) = 0; // -> quarantine_page or failed
 

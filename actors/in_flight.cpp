@@ -50,7 +50,7 @@ void in_flight::deliver(std::vector<completion> completions) {
   if (inner_ != nullptr && !inner.empty()) inner_->complete(std::move(inner));
 }
 
-ingest_ptr in_flight::admit(std::vector<ingest_item>& items) {
+ingest_ptr in_flight::admit(std::vector<ingest_item>& items, std::optional<ticket> together) {
   const auto bytes = bytes_of(items);
   if (!take(events_, items.size(), limits_.events)) return nullptr;
   if (!take(bytes_, bytes, limits_.bytes)) {
@@ -60,7 +60,8 @@ ingest_ptr in_flight::admit(std::vector<ingest_item>& items) {
   }
   if (gauge_ != nullptr) gauge_->Increment(static_cast<double>(items.size()));
   const auto now = steady_clock::now();
-  auto batch = std::make_shared<ingest_batch>(std::move(items), bytes, now + limits_.ingest_timeout, shared_from_this());
+  auto batch =
+      std::make_shared<ingest_batch>(std::move(items), together, bytes, now + limits_.ingest_timeout, shared_from_this());
   std::lock_guard lock(list_mutex_);
   // What is done leaves from the front as new work comes, so that the list stays as short as what is in flight.
   while (!batches_.empty() && batches_.front().expired()) batches_.pop_front();
@@ -122,9 +123,9 @@ void in_flight::release_ask() {
   wake_when_idle();
 }
 
-ingest_batch::ingest_batch(std::vector<ingest_item> from, uint64_t bytes, steady_clock::time_point deadline,
-                           std::shared_ptr<in_flight> home)
-    : items(std::move(from)), bytes_(bytes), deadline_(deadline), home_(std::move(home)) {}
+ingest_batch::ingest_batch(std::vector<ingest_item> from, std::optional<ticket> whole, uint64_t bytes,
+                           steady_clock::time_point deadline, std::shared_ptr<in_flight> home)
+    : items(std::move(from)), together(whole), bytes_(bytes), deadline_(deadline), home_(std::move(home)) {}
 
 ingest_batch::~ingest_batch() {
   fail(failure::not_durable, "the event did not reach the log");
@@ -134,8 +135,12 @@ ingest_batch::~ingest_batch() {
 void ingest_batch::fail(failure why, const std::string& detail) {
   if (!claim()) return;
   std::vector<completion> completions;
-  completions.reserve(items.size());
-  for (const auto& item : items) completions.push_back({item.from, failed{why, detail}});
+  if (together) {
+    completions.push_back({*together, failed{why, detail}});
+  } else {
+    completions.reserve(items.size());
+    for (const auto& item : items) completions.push_back({item.from, failed{why, detail}});
+  }
   home_->deliver(std::move(completions));
 }
 

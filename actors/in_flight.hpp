@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -47,8 +48,9 @@ public:
   void bind_inner(completion_sink* sink); // likewise, of the tickets of inner_loop
   void deliver(std::vector<completion> completions);
 
-  // Reserves room for the items; null when the bounds do not allow it. The room is given back when the batch dies.
-  ingest_ptr admit(std::vector<ingest_item>& items);
+  // Reserves room for the items; null when the bounds do not allow it. The room is given back when the batch dies. With `together`
+  // that ticket gets one outcome for all of them.
+  ingest_ptr admit(std::vector<ingest_item>& items, std::optional<ticket> together = {});
   // Reserves room for one question; null when too many wait.
   reply_ptr admit(ticket from);
 
@@ -85,7 +87,8 @@ private:
 // Invariant: exactly one caller of claim() is told true, and that one completes every ticket.
 class ingest_batch {
 public:
-  ingest_batch(std::vector<ingest_item> from, uint64_t bytes, steady_clock::time_point deadline, std::shared_ptr<in_flight> home);
+  ingest_batch(std::vector<ingest_item> from, std::optional<ticket> whole, uint64_t bytes, steady_clock::time_point deadline,
+               std::shared_ptr<in_flight> home);
   ~ingest_batch(); // completes with not_durable if nobody did: a lost message is never a lost ticket
   ingest_batch(const ingest_batch&) = delete;
   ingest_batch& operator=(const ingest_batch&) = delete;
@@ -94,7 +97,8 @@ public:
   void fail(failure why, const std::string& detail); // claims; nothing when claimed already
   steady_clock::time_point deadline() const noexcept { return deadline_; }
 
-  std::vector<ingest_item> items; // enrich moves the texts out
+  std::vector<ingest_item> items;       // enrich moves the texts out
+  const std::optional<ticket> together; // in place of the items' own tickets
 
 private:
   const uint64_t bytes_;

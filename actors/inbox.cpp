@@ -138,7 +138,8 @@ inbox_state::milliseconds inbox_state::open() {
 inbox_state::milliseconds inbox_state::read() {
   const auto& options = context_->options;
   const milliseconds pause(options.inbox_poll_ms);
-  if (!context_->status->accepting()) {
+  const bool ads_wanted = context_->options.require_known_ads && context_->ads->find(0, nullptr) == ad_state::loading;
+  if (!context_->status->accepting() || ads_wanted) {
     source_->serve();
     return pause;
   }
@@ -162,6 +163,8 @@ const char* inbox_state::reason_against(const storage::inbox_record& record, sub
   case event_fault::field: return "inbox_field";
   case event_fault::none: break;
   }
+  if (context_->options.require_known_ads && context_->ads->find(out.ad_id, nullptr) == ad_state::unknown)
+    return "inbox_unknown_ad";
   if (out.time_given) return nullptr;
   // Never the time of this moment: the same record gives the same event whenever it is read.
   out.time_s = record.time_ms / 1'000;
@@ -242,6 +245,7 @@ inbox_state::milliseconds inbox_state::commit() {
     mine = std::max(mine, record.offset + 1);
   }
   std::vector<storage::inbox_position> positions;
+  positions.reserve(next.size());
   for (const auto& [partition, offset] : next) positions.push_back({partition, offset});
   if (auto s = source_->commit(positions); !s.ok()) return failed("commit_failed", s.message);
   records_.clear();

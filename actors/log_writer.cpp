@@ -3,6 +3,8 @@
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "config/telemetry.hpp"
@@ -26,6 +28,26 @@ outcome outcome_of(const storage::append_outcome& said, uint32_t partition) {
   return failed{failure::not_durable, "it is not known whether the event reached the log"};
 }
 
+// What a batch's one ticket is told: `outcomes` are those of the job's records that the log has spoken of.
+outcome outcome_together(const append_job& job, std::span<const storage::append_outcome> outcomes) {
+  batch_ingested done;
+  done.events = job.records.size();
+  std::map<uint32_t, int64_t> highest; // -1: an offset of that shard is not known
+  for (size_t i = 0; i < job.records.size(); ++i) {
+    const auto said = i < outcomes.size() ? outcomes[i] : storage::append_outcome{};
+    const auto partition = job.records[i].partition;
+    auto one = outcome_of(said, partition);
+    if (!on_disk(said.fate)) return one;
+    const auto& alone = std::get<ingested>(one);
+    done.spooled = done.spooled || alone.spooled;
+    const auto found = highest.try_emplace(partition, alone.offset).first;
+    found->second = alone.offset < 0 || found->second < 0 ? -1 : std::max(found->second, alone.offset);
+  }
+  for (const auto& [shard, offset] : highest)
+    if (offset >= 0) done.positions.push_back({shard, offset});
+  return done;
+}
+
 } // namespace
 
 bool append_group::finish(const std::vector<storage::append_outcome>& outcomes,
@@ -35,16 +57,22 @@ bool append_group::finish(const std::vector<storage::append_outcome>& outcomes,
   bool all_durable = true;
   std::array<uint64_t, event_type_count> accepted_now{};
   std::vector<completion> completions;
-  completions.reserve(records);
+  size_t answers = 0;
+  for (const auto& [id, job] : jobs) answers += job->batch && job->batch->together ? 1 : job->records.size();
+  completions.reserve(answers);
   size_t at = 0;
   for (auto& [id, job] : jobs) {
     const bool ours = job->batch && job->batch->claim(); // false: the deadline was faster, or a control record
+    const bool together = ours && job->batch->together.has_value();
+    if (together)
+      completions.push_back(
+          {*job->batch->together, outcome_together(*job, std::span(outcomes).subspan(std::min(at, outcomes.size())))});
     for (size_t i = 0; i < job->records.size(); ++i, ++at) {
       // A log that answers short has not said anything of the rest.
       const auto said = at < outcomes.size() ? outcomes[at] : storage::append_outcome{};
       all_durable = all_durable && on_disk(said.fate);
       if (job->batch && on_disk(said.fate)) ++accepted_now[static_cast<size_t>(job->batch->items[i].what.type)];
-      if (ours) completions.push_back({job->batch->items[i].from, outcome_of(said, job->records[i].partition)});
+      if (ours && !together) completions.push_back({job->batch->items[i].from, outcome_of(said, job->records[i].partition)});
       // A control record in the spool is not in force before what is appended after it: it is not there until the log has it.
       if (id != 0) control_done(id, said.fate == storage::append_fate::durable ? said.offset : not_durable_offset);
     }
@@ -125,12 +153,12 @@ void log_writer_state::flush() {
   group->accepted = accepted_;
   group->seconds = seconds_;
   records_->Observe(static_cast<double>(group->records));
-  context_->log().append(
-      std::move(records), [group, me = caf::actor_cast<log_writer_actor>(self_)](std::vector<storage::append_outcome> outcomes) {
-        const bool fine =
-            group->finish(outcomes, [&me](uint64_t id, int64_t offset) { caf::anon_send(me, done_atom_v, id, offset); });
-        if (!fine) caf::anon_send(me, failed_atom_v);
-      });
+  context_->log().append(std::move(records), [group, me = caf::actor_cast<log_writer_actor>(self_)](
+                                                 const std::vector<storage::append_outcome>& outcomes) {
+    const bool fine =
+        group->finish(outcomes, [&me](uint64_t id, int64_t offset) { caf::anon_send(me, done_atom_v, id, offset); });
+    if (!fine) caf::anon_send(me, failed_atom_v);
+  });
 }
 
 void log_writer_state::failed() {

@@ -56,7 +56,7 @@ struct node::impl {
 
   void spawn();
   front_door_ports ports();
-  bool end(const handles& actors, bool gently, steady_clock::time_point deadline);
+  bool end(const handles& actors, bool gently, steady_clock::time_point deadline) const;
   bool end_all(steady_clock::time_point deadline);
   bool stop(steady_clock::time_point deadline);
 
@@ -137,7 +137,7 @@ front_door_ports node::impl::ports() {
 }
 
 // Ends actors and waits for them: gently with a stop message behind what is in the mailbox, else with an exit signal.
-bool node::impl::end(const handles& actors, bool gently, steady_clock::time_point deadline) {
+bool node::impl::end(const handles& actors, bool gently, steady_clock::time_point deadline) const {
   caf::scoped_actor self{*system};
   for (const auto& one : actors) self->monitor(one);
   for (const auto& one : actors) {

@@ -55,6 +55,7 @@ struct node_options {
   size_t inbox_batch_records = 2'000;  // in flight at once
   size_t inbox_batch_bytes = 8u << 20;
   size_t inbox_value_bytes = 64u << 10; // of one event
+  bool require_known_ads = false;       // events of other ads are refused
   uint32_t inbox_poll_ms = 50;          // between two looks when nothing came
   uint32_t retry_ms = 1'000;            // between two tries to reopen what failed
   int64_t clock_max_jump_s = 300;

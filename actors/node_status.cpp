@@ -6,7 +6,9 @@ namespace {
 
 std::string name_of(uint32_t shard) { return "shard " + std::to_string(shard); }
 
-std::string with_reason(std::string text, const std::string& reason) { return reason.empty() ? text : text + ": " + reason; }
+std::string with_reason(const std::string& text, const std::string& reason) {
+  return reason.empty() ? text : text + ": " + reason;
+}
 
 } // namespace
 

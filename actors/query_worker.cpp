@@ -26,7 +26,8 @@ void list_quarantine(const node_context& context, const quarantine_query& q, con
 
 } // namespace
 
-query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state>, context_ptr context) {
+query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state>,
+                                               const context_ptr& context) {
   return {
       [](query_atom, const view_ptr& view, const analytics_query& q) { return answer(view, q); },
       [context](list_atom, const quarantine_query& q, const reply_ptr& reply) { list_quarantine(*context, q, reply); },

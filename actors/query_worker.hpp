@@ -12,6 +12,6 @@ struct query_worker_state {
 };
 
 query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state> self,
-                                               context_ptr context);
+                                               const context_ptr& context);
 
 } // namespace adtrack::actors

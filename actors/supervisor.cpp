@@ -65,10 +65,10 @@ void supervisor_state::died(const caf::down_msg& down) {
 }
 
 supervisor_actor::behavior_type supervisor(supervisor_state::pointer self, context_ptr context,
-                                           std::vector<caf::strong_actor_ptr> watched) {
+                                           const std::vector<caf::strong_actor_ptr>& watched) {
   self->state.init(self, std::move(context));
   self->set_down_handler([self](caf::down_msg& down) { self->state.died(down); });
-  for (auto& one : watched) self->monitor(one);
+  for (const auto& one : watched) self->monitor(one);
   return {
       [self](tick_atom) { self->state.sweep(); },
       [self](poll_atom) { self->state.measure(); },

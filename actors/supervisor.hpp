@@ -39,6 +39,6 @@ private:
 };
 
 supervisor_actor::behavior_type supervisor(supervisor_state::pointer self, context_ptr context,
-                                           std::vector<caf::strong_actor_ptr> watched);
+                                           const std::vector<caf::strong_actor_ptr>& watched);
 
 } // namespace adtrack::actors

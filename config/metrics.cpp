@@ -74,6 +74,15 @@ struct metrics::impl {
   labelled<prometheus::Counter, 3> http_requests{counters("http_requests_total", "Requests answered, by status code."),
                                                  {"route", "method", "status"}};
   prometheus::Gauge& http_connections = gauges("http_connections", "Open HTTP connections.").Add({});
+  labelled<prometheus::Counter, 1> tls_handshakes{
+      counters("adtrack_tls_handshakes_total", "TLS handshakes, by what became of them."), {"result"}};
+  prometheus::Family<prometheus::Gauge>& tls_certificate_expires =
+      gauges("adtrack_tls_certificate_expires_seconds", "When the certificate in force ends, in unix seconds.");
+  labelled<prometheus::Counter, 2> key_requests{
+      counters("adtrack_key_requests_total", "Requests that a key opened the door for, by the key's name."), {"door", "key"}};
+  labelled<prometheus::Counter, 2> visits{
+      counters("adtrack_visits_total", "Redirects and impression images, by whether the event was recorded before the answer."),
+      {"type", "recorded"}};
   labelled<prometheus::Counter, 2> events{counters("adtrack_events_total", "Events by type and by what became of them."),
                                           {"type", "fate"}};
   labelled<prometheus::Counter, 1> events_rejected{counters("adtrack_events_rejected_total", "Events refused, by reason."),
@@ -131,6 +140,16 @@ prometheus::Counter& metrics::http_requests(std::string_view route, std::string_
 }
 
 prometheus::Gauge& metrics::http_connections() { return impl_->http_connections; }
+
+prometheus::Counter& metrics::visits(std::string_view type, std::string_view recorded) {
+  return impl_->visits.get({type, recorded});
+}
+prometheus::Counter& metrics::tls_handshakes(std::string_view result) { return impl_->tls_handshakes.get({result}); }
+prometheus::Gauge& metrics::tls_certificate_expires() { return impl_->tls_certificate_expires.Add({}); }
+
+prometheus::Counter& metrics::key_requests(std::string_view door, std::string_view key) {
+  return impl_->key_requests.get({door, key});
+}
 
 prometheus::Counter& metrics::events(std::string_view type, std::string_view fate) { return impl_->events.get({type, fate}); }
 

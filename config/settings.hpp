@@ -28,6 +28,8 @@ struct settings {
     uint32_t max_body_bytes = 65'536;
     uint64_t max_buffered_bytes = 33'554'432;
     uint32_t max_pipelined = 32;
+    uint32_t batch_workers = 2;
+    uint32_t batch_queue = 256;
     uint32_t head_timeout_ms = 5'000;
     uint32_t body_timeout_ms = 10'000;
     uint32_t idle_timeout_ms = 75'000;
@@ -35,18 +37,58 @@ struct settings {
     uint32_t reply_timeout_ms = 10'000;
     uint32_t drain_timeout_ms = 1'000;
     std::string trusted_proxies; // for list_of; "" = none
+    uint32_t reload_ms = 1'000;
   } http;
 
-  struct key_section {
+  struct admin_section {
     std::string key_file; // "" = none
-  } admin, read;
+    std::string host;     // "" = admin calls are on the main listener
+    uint16_t port = 8'081;
+    uint32_t max_connections = 100;
+  } admin;
 
+  struct read_section {
+    std::string key_file; // "" = none
+  } read;
+
+  struct tls_section {
+    std::string certificate_file; // "" = plain HTTP
+    std::string key_file;
+    std::string client_ca_file;
+    uint32_t handshake_timeout_ms = 5'000;
+    uint32_t max_handshakes = 400;
+  } tls;
+
+  struct rate_section {
+    uint32_t key_per_second = 0; // 0 = not limited
+    uint32_t key_burst = 0;      // 0 = what a second gives
+    uint32_t address_per_second = 0;
+    uint32_t address_burst = 0;
+    uint32_t max_addresses = 100'000;
+  } rate;
+
+  struct cors_section {
+    std::string origins; // for list_of; "" = none
+    uint32_t max_age_secs = 600;
+  } cors;
+
+  struct ads_section {
+    bool require_known = false;
+  } ads;
+  struct redirect_section {
+    uint32_t max_wait_ms = 500;
+    bool require_signature = false;
+    std::string key_file;
+  } redirect;
   struct ingest_section {
     std::string key_file; // "" = none
     uint64_t max_in_flight_events = 100'000;
     uint64_t max_in_flight_bytes = 67'108'864;
     uint32_t timeout_ms = 5'000;
     uint32_t max_future_secs = 300;
+    uint32_t max_batch_events = 10'000;
+    uint32_t max_batch_bytes = 8'388'608;
+    uint32_t max_batch_rejections = 1'000;
   } ingest;
 
   struct data_section {

@@ -35,11 +35,14 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
   rows.push_back(
       {"http.max_head_bytes", &h.max_head_bytes, 1'024, 1'048'576, "bytes of a request line with its headers; more is 431"});
   rows.push_back({"http.max_headers", &h.max_headers, 8, 10'000, "headers of a request; more is 431"});
-  rows.push_back({"http.max_body_bytes", &h.max_body_bytes, 1'024, 1'073'741'824, "bytes of a request body; more is 413"});
+  rows.push_back({"http.max_body_bytes", &h.max_body_bytes, 1'024, 1'073'741'824,
+                  "bytes of a request body, and of one event of a batch; more is 413"});
   rows.push_back({"http.max_buffered_bytes", &h.max_buffered_bytes, 1'048'576, uint64_t{1} << 40,
                   "bytes of unfinished requests and unsent replies over all connections; more is 503"});
   rows.push_back(
       {"http.max_pipelined", &h.max_pipelined, 1, 10'000, "events that one connection may send ahead of their answers"});
+  rows.push_back({"http.batch_workers", &h.batch_workers, 1, 64, "threads that inflate and read batches"});
+  rows.push_back({"http.batch_queue", &h.batch_queue, 1, 100'000, "batches that may wait for those threads; one more is 503"});
   rows.push_back(
       {"http.head_timeout_ms", &h.head_timeout_ms, 10, hour_ms, "ms from a request's first byte to the end of its headers"});
   rows.push_back(
@@ -52,14 +55,30 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
                   "ms for a client to finish a request that had begun when the server was told to stop"});
   rows.push_back({"http.trusted_proxies", &h.trusted_proxies, 0, 0,
                   "addresses or networks whose X-Forwarded-For is believed, with commas: `10.0.0.0/8, ::1`", "none"});
+  rows.push_back({"http.reload_ms", &h.reload_ms, 10, hour_ms,
+                  "ms between two looks at the key and TLS files; what changed is in force at once"});
 }
 
 void add_ingest(std::vector<setting_row>& rows, settings& s) {
   constexpr std::string_view open = "none: open to all, said at start";
+  rows.push_back({"admin.key_file", &s.admin.key_file, 0, 0, "file of the admin keys, `NAME sha256:HEX` a line",
+                  "none: admin calls are 403"});
+  rows.push_back({"admin.host", &s.admin.host, 0, 0,
+                  "address of a listener for admin calls, which the main listener does not have then",
+                  "none: the main listener has them"});
+  rows.push_back({"admin.port", &s.admin.port, 0, 65'535, "port of that listener; 0 picks a free one"});
+  rows.push_back({"admin.max_connections", &s.admin.max_connections, 1, 1'000'000,
+                  "open connections of that listener, besides `http.max_connections`"});
+  rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file of the keys that may read analytics and ads", open});
+  rows.push_back({"ads.require_known", choice(&s.ads.require_known, {{"false", false}, {"true", true}}), 0, 0,
+                  "refuse events of ads that the catalogue does not hold"});
+  rows.push_back({"redirect.max_wait_ms", &s.redirect.max_wait_ms, 1, hour_ms,
+                  "ms that a click's redirect or an impression's image waits for its event to be durable"});
+  rows.push_back({"redirect.require_signature", choice(&s.redirect.require_signature, {{"false", false}, {"true", true}}), 0, 0,
+                  "follow click links only that are signed with a key of `redirect.key_file`"});
   rows.push_back(
-      {"admin.key_file", &s.admin.key_file, 0, 0, "file with the admin keys, one a line", "none: admin calls are 403"});
-  rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file with the keys that may read, one a line", open});
-  rows.push_back({"ingest.key_file", &s.ingest.key_file, 0, 0, "file with the keys that may send events, one a line", open});
+      {"redirect.key_file", &s.redirect.key_file, 0, 0, "file of the keys that sign click links, `ID HEX` a line", "none"});
+  rows.push_back({"ingest.key_file", &s.ingest.key_file, 0, 0, "file of the keys that may send events", open});
   rows.push_back({"ingest.max_in_flight_events", &s.ingest.max_in_flight_events, 1, 1'000'000'000,
                   "events accepted and not yet durable; at the bound the answer is 503"});
   rows.push_back({"ingest.max_in_flight_bytes", &s.ingest.max_in_flight_bytes, 65'536, uint64_t{1} << 40,
@@ -67,6 +86,40 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
   rows.push_back({"ingest.timeout_ms", &s.ingest.timeout_ms, 10, hour_ms, "ms that an event may wait for the log; then 503"});
   rows.push_back({"ingest.max_future_secs", &s.ingest.max_future_secs, 0, 86'400,
                   "seconds that an event's timestamp may be ahead of the server"});
+  rows.push_back({"ingest.max_batch_events", &s.ingest.max_batch_events, 1, 1'000'000, "events of a batch; more is 413"});
+  rows.push_back({"ingest.max_batch_bytes", &s.ingest.max_batch_bytes, 1'024, 1'073'741'824,
+                  "bytes of a batch, also once it is inflated; more is 413; at most half of `http.max_buffered_bytes`"});
+  rows.push_back({"ingest.max_batch_rejections", &s.ingest.max_batch_rejections, 1, 1'000'000,
+                  "rejected events of a batch that its answer lists; the others are counted only"});
+}
+
+void add_doors(std::vector<setting_row>& rows, settings& s) {
+  constexpr uint32_t rate_max = 1'000'000;
+  constexpr uint32_t burst_max = 1'000'000'000;
+  rows.push_back({"tls.certificate_file", &s.tls.certificate_file, 0, 0,
+                  "PEM file of the listeners' certificate and its chain; with it they speak TLS only", "none: plain HTTP"});
+  rows.push_back({"tls.key_file", &s.tls.key_file, 0, 0, "PEM file of that certificate's key, without a password", "none"});
+  rows.push_back({"tls.client_ca_file", &s.tls.client_ca_file, 0, 0,
+                  "PEM file of the authorities that sign the certificates which clients of the admin listener must have",
+                  "none"});
+  rows.push_back({"tls.handshake_timeout_ms", &s.tls.handshake_timeout_ms, 10, hour_ms,
+                  "ms from a connection's begin to the end of its handshake"});
+  rows.push_back({"tls.max_handshakes", &s.tls.max_handshakes, 1, 1'000'000,
+                  "handshakes under way, of up to 128 KiB each; one more ends the oldest"});
+  rows.push_back({"rate.key_per_second", &s.rate.key_per_second, 0, rate_max,
+                  "events a second that the keys of one name may send; more is 429; 0 is no limit"});
+  rows.push_back({"rate.key_burst", &s.rate.key_burst, 0, burst_max, "events of one name at once; 0 is what a second gives"});
+  rows.push_back({"rate.address_per_second", &s.rate.address_per_second, 0, rate_max,
+                  "events a second that one client address (IPv6: its /64) may send; more is 429; 0 is no limit"});
+  rows.push_back(
+      {"rate.address_burst", &s.rate.address_burst, 0, burst_max, "events of one address at once; 0 is what a second gives"});
+  rows.push_back({"rate.max_addresses", &s.rate.max_addresses, 8, 100'000'000,
+                  "addresses that are remembered, 16 bytes each; those that owe least are forgotten first"});
+  rows.push_back({"cors.origins", &s.cors.origins, 0, 0,
+                  "origins whose pages may read answers, with commas: `https://shop.example, https://app.example:8443`, or `*`",
+                  "none: no CORS headers"});
+  rows.push_back(
+      {"cors.max_age_secs", &s.cors.max_age_secs, 0, 86'400, "seconds that a browser may remember a preflight's answer"});
 }
 
 void add_log(std::vector<setting_row>& rows, settings& s) {
@@ -258,6 +311,7 @@ std::vector<setting_row> settings_table(settings& s) {
   std::vector<setting_row> rows;
   add_http(rows, s.http);
   add_ingest(rows, s);
+  add_doors(rows, s);
   add_log(rows, s);
   add_kafka(rows, s.kafka);
   rows.push_back({"inbox.enabled", choice(&s.inbox.enabled, {{"false", false}, {"true", true}}), 0, 0,
@@ -281,6 +335,14 @@ std::vector<std::string> list_of(std::string_view text) {
 }
 
 namespace {
+
+std::string check_tls(const settings& s) {
+  if (s.tls.certificate_file.empty() != s.tls.key_file.empty())
+    return "tls.certificate_file and tls.key_file: either both are set or none";
+  if (s.tls.client_ca_file.empty()) return {};
+  if (s.tls.certificate_file.empty()) return "tls.client_ca_file is set, but there is no TLS: set tls.certificate_file";
+  return s.admin.host.empty() ? "tls.client_ca_file is set, but there is no admin listener: set admin.host" : "";
+}
 
 std::string check_kafka(const settings& s) {
   if (s.kafka.brokers.empty()) return "log.backend is kafka: kafka.brokers must name at least one";
@@ -308,6 +370,13 @@ std::string check_together(const settings& s) {
         ordered("kafka.min_insync_replicas", s.kafka.min_insync_replicas, "kafka.replication_factor", s.kafka.replication_factor);
   if (wrong.empty())
     wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
+  // A batch must fit beside another that grows.
+  if (wrong.empty() && s.ingest.max_batch_bytes > s.http.max_buffered_bytes / 2)
+    wrong = "ingest.max_batch_bytes is " + std::to_string(s.ingest.max_batch_bytes) +
+            ": must not be more than half of http.max_buffered_bytes, which is " + std::to_string(s.http.max_buffered_bytes);
+  if (wrong.empty() && s.admin.host.empty() && s.admin.port != settings().admin.port)
+    wrong = "admin.port is " + std::to_string(s.admin.port) + ", but there is no admin listener: set admin.host";
+  if (wrong.empty()) wrong = check_tls(s);
   return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }
 

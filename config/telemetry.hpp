@@ -50,6 +50,10 @@ public:
   prometheus::Histogram& http_duration(std::string_view route, std::string_view method, std::string_view status_class);
   prometheus::Counter& http_requests(std::string_view route, std::string_view method, std::string_view status);
   prometheus::Gauge& http_connections();
+  prometheus::Counter& visits(std::string_view type, std::string_view recorded); // "click" or "impression"; "yes" or "no"
+  prometheus::Counter& tls_handshakes(std::string_view result);
+  prometheus::Gauge& tls_certificate_expires(); // unix seconds
+  prometheus::Counter& key_requests(std::string_view door, std::string_view key);
   prometheus::Counter& events(std::string_view type, std::string_view fate); // accepted, duplicate, conflict, ...
   prometheus::Counter& events_rejected(std::string_view reason);
   prometheus::Histogram& log_append(); // seconds

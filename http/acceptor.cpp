@@ -26,7 +26,7 @@ void turn_away(int fd) {
   [[maybe_unused]] auto sent = ::send(fd, out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ::shutdown(fd, SHUT_WR);
   // What the client sent already must be read, or closing resets the connection before the answer arrives.
-  std::array<char, 4096> dropped;
+  std::array<char, 4096> dropped{};
   while (::recv(fd, dropped.data(), dropped.size(), MSG_DONTWAIT) == static_cast<ssize_t>(dropped.size())) {
   }
   ::close(fd);
@@ -34,8 +34,8 @@ void turn_away(int fd) {
 
 } // namespace
 
-acceptor::acceptor(std::function<bool()> admit, std::function<void(int)> hand_on)
-    : admit_(std::move(admit)), hand_on_(std::move(hand_on)) {}
+acceptor::acceptor(bool tls, std::function<bool()> admit, std::function<void(int)> hand_on)
+    : tls_(tls), admit_(std::move(admit)), hand_on_(std::move(hand_on)) {}
 
 acceptor::~acceptor() {
   stop();
@@ -83,6 +83,8 @@ acceptor::took acceptor::accept_some() {
     if (fd >= 0) {
       if (admit_())
         hand_on_(fd);
+      else if (tls_)
+        ::close(fd);
       else
         turn_away(fd);
       continue;

@@ -1,13 +1,17 @@
 #include "http/api.hpp"
 
+#include <prometheus/counter.h>
+
 #include "config/telemetry.hpp"
 #include "http/analytics_request.hpp"
 #include "http/json_text.hpp"
+#include "http/openapi.hpp"
 #include "http/render.hpp"
 
 namespace adtrack::http {
 namespace {
 
+constexpr std::string_view catalogue_loading = "The catalogue of ads is being loaded.";
 constexpr std::string_view json_type = "application/json";
 
 reply json_reply(int status, std::string body) {
@@ -16,6 +20,11 @@ reply json_reply(int status, std::string body) {
   r.content_type = json_type;
   r.body = std::move(body);
   return r;
+}
+
+event_type type_of(route where) {
+  if (where == route::playback) return event_type::playback;
+  return where == route::impression ? event_type::impression : event_type::click;
 }
 
 reject_reason reason_of(actors::failure why) {
@@ -40,57 +49,211 @@ bool media_type_is(std::string_view content_type, std::string_view wanted) noexc
   return equals_lower(trim(content_type.substr(0, content_type.find(';'))), wanted);
 }
 
-api::api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics)
-    : options_(options), proxies_(proxies), gateway_(gateway), metrics_(metrics), ingest_keys_(options.ingest_keys),
-      read_keys_(options.read_keys), admin_keys_(options.admin_keys), rejected_(metrics) {}
+api::api(const http_options& options, doorway& doors, actors::gateway& gateway, config::metrics& metrics)
+    : options_(options), doors_(doors), gateway_(gateway), metrics_(metrics), rings_(doors.keys.rings()), rejected_(metrics) {}
+
+void api::next_turn() {
+  metrics_page_.clear();
+  auto version = doors_.keys.version();
+  if (version == keys_version_) return;
+  rings_ = doors_.keys.rings();
+  keys_version_ = version;
+}
+
+// The key of the door's ring that the request carries, counted; null when it carries none.
+const key* api::key_of(door which, const request& r) const {
+  const key* found = rings_[static_cast<size_t>(which)]->find(bearer_token(r.value(header::authorization)));
+  if (found != nullptr) found->requests->Increment();
+  return found;
+}
+
+event_context api::context_of(const request& r) const {
+  event_context out;
+  out.peer = doors_.proxies.client(r.peer, r.bytes, r.head);
+  out.user_agent = r.value(header::user_agent);
+  out.prefetch = r.head.prefetch;
+  out.now_s = r.now_ms / 1000;
+  out.max_future_skew_secs = options_.max_future_skew_secs;
+  return out;
+}
+
+// Always false.
+bool api::refuse(const request& r, reject_reason why, problem_kind kind, std::string_view detail, reply& refused) {
+  rejected_.count(why);
+  refused = make_problem(kind, detail, r.request_id, errors_);
+  return false;
+}
+
+// False: `refused` says that there is no such ad, or that nobody can say yet.
+bool api::known(uint64_t ad_id, const request& r, reply& refused) {
+  switch (gateway_.find_ad(ad_id, nullptr)) {
+  case actors::ad_state::known: return true;
+  case actors::ad_state::unknown: return refuse(r, reject_reason::unknown_ad, problem_kind::unknown_ad, {}, refused);
+  case actors::ad_state::loading: break;
+  }
+  return refuse(r, reject_reason::no_answer, problem_kind::not_ready, catalogue_loading, refused);
+}
+
+// What holds for events alone and in a batch; `also_type` is a media type beside those of JSON.
+bool api::may_send(const request& r, std::string_view also_type, const key*& sender, reply& refused) {
+  errors_.clear();
+  sender = nullptr;
+  if (rings_[static_cast<size_t>(door::ingest)] != nullptr && (sender = key_of(door::ingest, r)) == nullptr)
+    return refuse(r, reject_reason::unauthorized, problem_kind::unauthorized, {}, refused);
+  auto type = r.value(header::content_type);
+  if (media_type_is(type, json_type) || media_type_is(type, "text/plain")) return true;
+  if (also_type.empty())
+    return refuse(r, reject_reason::content_type, problem_kind::unsupported_media_type,
+                  "Send application/json, or text/plain as sendBeacon does.", refused);
+  if (media_type_is(type, also_type)) return true;
+  return refuse(r, reject_reason::content_type, problem_kind::unsupported_media_type,
+                "Send an array as application/json or text/plain, or a line an event as " + std::string(also_type) + ".",
+                refused);
+}
 
 bool api::ingest(const request& r, submission& out, awaited& later, reply& refused) {
-  auto refuse = [&](reject_reason why, problem_kind kind, std::string_view detail) {
-    rejected_.count(why);
-    refused = make_problem(kind, detail, r.request_id, errors_);
-    return false;
-  };
-  errors_.clear();
-  if (!ingest_keys_.empty() && !ingest_keys_.holds(bearer_token(r.value(header::authorization))))
-    return refuse(reject_reason::unauthorized, problem_kind::unauthorized, {});
-  auto type = r.value(header::content_type);
-  if (!media_type_is(type, json_type) && !media_type_is(type, "text/plain"))
-    return refuse(reject_reason::content_type, problem_kind::unsupported_media_type,
-                  "Send application/json, or text/plain as sendBeacon does.");
+  const key* sender = nullptr;
+  if (!may_send(r, {}, sender, refused)) return false;
+  const auto context = context_of(r);
+  if (doors_.rates.active() && !within_rate(r, sender, context.peer, 1, refused)) return false;
   if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity"))
-    return refuse(reject_reason::content_encoding, problem_kind::unsupported_media_type, "No content encoding is accepted here.");
+    return refuse(r, reject_reason::content_encoding, problem_kind::unsupported_media_type,
+                  "No content encoding is accepted here.", refused);
 
-  event_context context;
-  context.peer = proxies_.client(r.peer, r.bytes, r.head);
-  context.user_agent = r.value(header::user_agent);
-  context.prefetch = r.head.prefetch;
-  context.now_s = r.now_ms / 1000;
-  context.max_future_skew_secs = options_.max_future_skew_secs;
-  auto kind = r.target.where == route::click ? event_type::click : event_type::impression;
-  if (!events_.parse(kind, r.body, context, out, syntax_, errors_)) {
-    if (!syntax_.empty()) return refuse(reject_reason::syntax, problem_kind::malformed, syntax_);
-    return refuse(reject_reason::validation, problem_kind::validation, {});
+  if (!events_.parse(type_of(r.target.where), r.body, context, out, syntax_, errors_)) {
+    if (!syntax_.empty()) return refuse(r, reject_reason::syntax, problem_kind::malformed, syntax_, refused);
+    return refuse(r, reject_reason::validation, problem_kind::validation, {}, refused);
   }
+  if (options_.require_known_ads && !known(out.ad_id, r, refused)) return false;
   later.what = awaited::kind::ingest;
   later.text = out.event_id;
   return true;
+}
+
+bool api::signed_well(const request& r, const visit_query& query, reply& refused) {
+  std::string_view detail;
+  if (!query.is_signed) {
+    if (!options_.require_signed_clicks) return true;
+  } else {
+    switch (
+        doors_.links.verify({r.target.ad_id, query.event_id, query.expires_s, query.key_id}, query.signature, r.now_ms / 1000)) {
+    case link_verdict::good: return true;
+    case link_verdict::expired: detail = "The link has expired."; break;
+    case link_verdict::unknown_key: detail = "kid names no key of this server."; break;
+    case link_verdict::wrong: detail = "sig does not fit the ad, event_id, exp and kid."; break;
+    }
+  }
+  return refuse(r, reject_reason::signature, problem_kind::bad_signature, detail, refused);
+}
+
+bool api::visit(const request& r, submission& out, awaited& later, reply& refused) {
+  if (take_visit(r, out, later, refused)) return true;
+  refused.headers.emplace_back("Cache-Control", "no-store"); // an ad may be made, or a clock set right, the next moment
+  return false;
+}
+
+bool api::take_visit(const request& r, submission& out, awaited& later, reply& refused) {
+  const bool click = r.target.where == route::visit_click;
+  errors_.clear();
+  later = {};
+  if (!query_of(r, refused)) {
+    rejected_.count(reject_reason::syntax);
+    return false;
+  }
+  if (!read_visit_query(parameters_, visit_, errors_))
+    return refuse(r, reject_reason::validation, problem_kind::validation, {}, refused);
+  // A signature without an id of its own could be shown again and again, each time as another event.
+  if (click && visit_.is_signed && visit_.event_id.empty()) {
+    errors_.push_back({"event_id", "is required in a signed link"});
+    return refuse(r, reject_reason::validation, problem_kind::validation, {}, refused);
+  }
+  if (click) {
+    const auto state = gateway_.find_ad(r.target.ad_id, &later.url);
+    if (state == actors::ad_state::loading)
+      return refuse(r, reject_reason::no_answer, problem_kind::not_ready, catalogue_loading, refused);
+    if (state == actors::ad_state::unknown || !valid_ad_url(later.url))
+      return refuse(r, reject_reason::unknown_ad, problem_kind::not_found, "There is no such ad.", refused);
+    if (!signed_well(r, visit_, refused)) return false;
+  } else if (options_.require_known_ads && !known(r.target.ad_id, r, refused)) {
+    return false;
+  }
+  later.what = awaited::kind::visit;
+  later.where = r.target.where;
+  if (r.head.method == http_method::head) return true;
+  const auto context = context_of(r);
+  if (doors_.rates.active() && !within_rate(r, nullptr, context.peer, 1, refused)) return false;
+  later.text = visit_.event_id.empty() ? make_event_id() : visit_.event_id;
+  out = {};
+  out.type = click ? event_type::click : event_type::impression;
+  out.ad_id = r.target.ad_id;
+  out.event_id = later.text;
+  take_from_request(context, out);
+  return true;
+}
+
+reply api::render_visit(const awaited& waited, bool recorded) {
+  const char* type = waited.where == route::visit_click ? "click" : "impression";
+  metrics_.visits(type, recorded ? "yes" : "no").Increment();
+  return visit_reply(waited.where, waited.url, waited.text, recorded);
+}
+
+bool api::batch(const request& r, batch_job& out, awaited& later, reply& refused) {
+  constexpr std::string_view ndjson_type = "application/x-ndjson";
+  const key* sender = nullptr;
+  if (!may_send(r, ndjson_type, sender, refused)) return false;
+  out.peer = doors_.proxies.client(r.peer, r.bytes, r.head);
+  // For the first event; who has no token left need not be read. The worker takes those of the others.
+  if (doors_.rates.active() && !within_rate(r, sender, out.peer, 1, refused)) return false;
+  if (sender != nullptr) out.bucket = sender->bucket;
+  auto coding = r.value(header::content_encoding);
+  out.gzip = equals_lower(coding, "gzip") || equals_lower(coding, "x-gzip"); // the same by RFC 9110, 8.4.1.3
+  if (r.has(header::content_encoding) && !out.gzip && !equals_lower(coding, "identity")) {
+    return refuse(r, reject_reason::content_encoding, problem_kind::unsupported_media_type,
+                  "The only content encoding accepted here is gzip.", refused);
+  }
+  out.format = media_type_is(r.value(header::content_type), ndjson_type) ? batch_format::ndjson : batch_format::json_array;
+  out.request_id = r.request_id;
+  out.agent = header_agent(r.value(header::user_agent));
+  out.prefetch = r.head.prefetch;
+  out.now_s = r.now_ms / 1000;
+  out.findings = std::make_shared<batch_findings>();
+  later.what = awaited::kind::batch;
+  later.findings = out.findings;
+  return true;
+}
+
+// Takes a token an event. False: `refused` is the answer.
+bool api::within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused) {
+  int64_t wait_ns = doors_.rates.take(sender != nullptr ? sender->bucket.get() : nullptr, from, events, r.steady_us * 1'000);
+  if (wait_ns == 0) return true;
+  rejected_.count(reject_reason::rate);
+  refused = make_rate_problem(wait_ns, r.request_id);
+  return false;
+}
+
+void api::add_options(const request& r, reply& now) const {
+  auto methods = allowed_methods(r.target.where, r.admin_calls);
+  now.status = 204;
+  bool preflight = false;
+  for_each_header(r.bytes, r.head, "access-control-request-method", [&](std::string_view) { preflight = true; });
+  if (preflight && doors_.cors.allows(r.value(header::origin))) doors_.cors.add_preflight(now, methods);
+  now.headers.emplace_back("Allow", std::move(methods));
 }
 
 bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited& later) {
   auto where = r.target.where;
   auto method = r.head.method;
   if (r.head.asterisk || (where != route::none && method == http_method::options)) {
-    now.status = 204;
-    now.headers.emplace_back("Allow", allowed_methods(where));
+    add_options(r, now);
     return false;
   }
   if (where == route::none) {
     now = make_problem(problem_kind::not_found, {}, r.request_id);
     return false;
   }
-  if (!allows(where, method)) {
+  if (!allows(where, method, r.admin_calls)) {
     now = make_problem(problem_kind::method_not_allowed, {}, r.request_id);
-    now.headers.emplace_back("Allow", allowed_methods(where));
+    now.headers.emplace_back("Allow", allowed_methods(where, r.admin_calls));
     return false;
   }
   switch (where) {
@@ -103,11 +266,20 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
     if (metrics_page_.empty()) metrics_page_ = metrics_.render();
     now.body = metrics_page_;
     return false;
+  case route::openapi: now = json_reply(200, std::string(openapi_document)); return false;
   case route::healthz: now = json_reply(200, "{\"status\":\"ok\"}"); return false;
   case route::readyz: now = ready(r); return false;
+  case route::visit_click:
+  case route::visit_impression: { // HEAD: the answer of a visit that is none
+    submission unused;
+    if (visit(r, unused, later, now)) now = visit_reply(where, later.url, {}, true);
+    return false;
+  }
   case route::click:
   case route::impression:
-  case route::none: break; // ingest() and the checks above have them
+  case route::playback:
+  case route::events:
+  case route::none: break; // ingest(), batch() and the checks above have them
   }
   now = make_problem(problem_kind::internal, {}, r.request_id);
   return false;
@@ -156,7 +328,7 @@ bool api::handle_ads(const request& r, const actors::ticket& to, reply& now, awa
 
 bool api::handle_ad(const request& r, const actors::ticket& to, reply& now, awaited& later) {
   if (r.head.method == http_method::put) return write_ad(r, to, now, later);
-  if (r.head.method == http_method::delete_) {
+  if (r.head.method == http_method::del) {
     std::string tag;
     if (!may_administer(r, now) || !read_precondition(r, tag, now)) return false;
     later.what = awaited::kind::ad_deleted;
@@ -205,17 +377,17 @@ bool api::query_of(const request& r, reply& now) {
 }
 
 bool api::may_read(const request& r, reply& now) {
-  if (read_keys_.empty() || read_keys_.holds(bearer_token(r.value(header::authorization)))) return true;
+  if (rings_[static_cast<size_t>(door::read)] == nullptr || key_of(door::read, r) != nullptr) return true;
   now = make_problem(problem_kind::unauthorized, {}, r.request_id);
   return false;
 }
 
 bool api::may_administer(const request& r, reply& now) {
-  if (admin_keys_.empty()) {
+  if (rings_[static_cast<size_t>(door::admin)] == nullptr) {
     now = make_problem(problem_kind::forbidden, {}, r.request_id);
     return false;
   }
-  if (admin_keys_.holds(bearer_token(r.value(header::authorization)))) return true;
+  if (key_of(door::admin, r) != nullptr) return true;
   now = make_problem(problem_kind::unauthorized, {}, r.request_id);
   return false;
 }
@@ -231,6 +403,7 @@ bool api::read_precondition(const request& r, std::string& tag, reply& now) {
 reply api::ready(const request& r) {
   auto state = gateway_.ready();
   if (!state.ready) return make_problem(problem_kind::not_ready, state.reason, r.request_id);
+  for (auto& trouble : doors_.troubles()) state.degraded.push_back(std::move(trouble));
   std::string body = "{\"status\":\"ready\",\"degraded\":[";
   for (size_t i = 0; i < state.degraded.size(); ++i) {
     if (i > 0) body.push_back(',');
@@ -257,9 +430,28 @@ reply api::render_ad_reply(const ad& value, const awaited& waited) {
   return r;
 }
 
+reply api::render_batch_reply(const actors::outcome& what, const awaited& waited, std::string_view request_id) {
+  auto* findings = waited.findings.get(); // null: nobody waits for the worker any more, which may still be at it
+  if (findings != nullptr && findings->answer) return std::move(*findings->answer);
+  if (auto* done = std::get_if<actors::batch_ingested>(&what); done && findings != nullptr) {
+    reply r = json_reply(202, {});
+    render_batch(r.body, *done, findings->rejected, findings->rejected_count);
+    return r;
+  }
+  auto* f = std::get_if<actors::failed>(&what);
+  if (f == nullptr) return make_problem(problem_kind::internal, {}, request_id);
+  rejected_.count(reason_of(f->why), findings == nullptr ? 1 : findings->valid_count);
+  return make_problem(kind_of(f->why, false), f->detail, request_id);
+}
+
 reply api::render(const actors::outcome& what, const awaited& waited, std::string_view request_id) {
   using kind = awaited::kind;
+  if (waited.what == kind::batch) return render_batch_reply(what, waited, request_id);
   if (auto* f = std::get_if<actors::failed>(&what)) {
+    if (waited.what == kind::visit) {
+      rejected_.count(reason_of(f->why));
+      return render_visit(waited, false);
+    }
     if (waited.what == kind::ingest) rejected_.count(reason_of(f->why));
     auto kind_of_problem = kind_of(f->why, waited.has_min_position);
     if (f->why == actors::failure::no_such_shard)
@@ -271,6 +463,7 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
     render_ingested(r.body, waited.text, *done);
     return r;
   }
+  if (std::holds_alternative<actors::ingested>(what) && waited.what == kind::visit) return render_visit(waited, true);
   if (auto* answer = std::get_if<actors::analytics_result>(&what); answer && *answer && waited.what == kind::analytics) {
     reply r = json_reply(200, {});
     render_analytics(r.body, **answer, waited.explain);

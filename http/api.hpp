@@ -9,14 +9,15 @@
 
 #include "actors/gateway.hpp"
 #include "http/ads_request.hpp"
-#include "http/auth.hpp"
-#include "http/client_address.hpp"
+#include "http/batch_pool.hpp"
+#include "http/doorway.hpp"
 #include "http/event_parser.hpp"
 #include "http/options.hpp"
 #include "http/query_string.hpp"
 #include "http/reject_counters.hpp"
 #include "http/reply.hpp"
 #include "http/request.hpp"
+#include "http/visit.hpp"
 
 namespace adtrack::config {
 class metrics;
@@ -26,38 +27,59 @@ namespace adtrack::http {
 
 // What a deferred request waits for, and what rendering its outcome needs.
 struct awaited {
-  enum class kind : uint8_t { ingest, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
+  enum class kind : uint8_t { ingest, batch, visit, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
   kind what = kind::ingest;
   bool explain = false;
   bool has_min_position = false;
   uint32_t page = 1;
   uint32_t limit = 10;
-  std::string text; // ingest: the event_id; ad: If-None-Match
+  route where = route::none; // visit
+  std::string text;          // ingest and visit: the event_id; ad: If-None-Match
+  std::string url;           // visit: where a click leads
+  std::shared_ptr<batch_findings> findings;
 };
 
 class api {
 public:
-  api(const http_options& options, const proxy_list& proxies, actors::gateway& gateway, config::metrics& metrics);
+  api(const http_options& options, doorway& doors, actors::gateway& gateway, config::metrics& metrics);
 
   // True: `out` is to be submitted and `later` says how its outcome is rendered. False: `refused` is the answer.
   bool ingest(const request& r, submission& out, awaited& later, reply& refused);
 
+  // Likewise of a link that is followed or an image that is shown. Whatever becomes of the event, render() sends the visitor on.
+  bool visit(const request& r, submission& out, awaited& later, reply& refused);
+
+  // A batch. True: `out` lacks but its bytes and its ticket to be handed to the pool.
+  bool batch(const request& r, batch_job& out, awaited& later, reply& refused);
+
   // Everything else. True: deferred, the gateway was asked in the name of `to`. False: `now` is the answer.
   bool handle(const request& r, const actors::ticket& to, reply& now, awaited& later);
 
-  // The loop's next turn begins. Rendering /metrics costs milliseconds, so all who ask for it in one turn share one page.
-  void next_turn() noexcept { metrics_page_.clear(); }
+  // The loop's next turn begins: keys that changed are in force from here on. Rendering /metrics costs milliseconds, so all who ask
+  // for it in one turn share one page.
+  void next_turn();
 
   // The answer to a deferred request.
   reply render(const actors::outcome& what, const awaited& waited, std::string_view request_id);
 
 private:
+  event_context context_of(const request& r) const;
+  bool refuse(const request& r, reject_reason why, problem_kind kind, std::string_view detail, reply& refused);
+  bool known(uint64_t ad_id, const request& r, reply& refused);
+  bool take_visit(const request& r, submission& out, awaited& later, reply& refused);
+  bool signed_well(const request& r, const visit_query& query, reply& refused);
+  reply render_visit(const awaited& waited, bool recorded);
+  bool may_send(const request& r, std::string_view also_type, const key*& sender, reply& refused);
+  reply render_batch_reply(const actors::outcome& what, const awaited& waited, std::string_view request_id);
   bool handle_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
+  bool within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused);
+  void add_options(const request& r, reply& now) const;
+  const key* key_of(door which, const request& r) const;
   bool may_read(const request& r, reply& now);
   bool may_administer(const request& r, reply& now);
   bool read_precondition(const request& r, std::string& tag, reply& now);
@@ -65,15 +87,15 @@ private:
   reply render_ad_reply(const ad& value, const awaited& waited);
 
   const http_options& options_;
-  const proxy_list& proxies_;
+  doorway& doors_;
   actors::gateway& gateway_;
   config::metrics& metrics_;
-  key_ring ingest_keys_;
-  key_ring read_keys_;
-  key_ring admin_keys_;
+  key_rings rings_; // of the doorway's keys, as of keys_version_
+  uint64_t keys_version_ = 0;
   reject_counters rejected_;
   event_parser events_;
   ads_reader ads_;
+  visit_query visit_;
   std::vector<query_parameter> parameters_; // of the request in work
   std::vector<field_error> errors_;
   std::string syntax_;

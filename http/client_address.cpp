@@ -1,5 +1,6 @@
 #include "http/client_address.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace adtrack::http {
@@ -16,12 +17,23 @@ bool same_prefix(const ip_address& a, const ip_address& b, unsigned bits) {
   return true;
 }
 
-// "1.2.3.4", "1.2.3.4:567", "[::1]:567" and "::1", as proxies write them.
+// Nothing, or ":" and a port.
+bool is_port(std::string_view text) {
+  if (text.empty()) return true;
+  return text[0] == ':' && text.size() > 1 && text.size() <= 6 &&
+         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+// "1.2.3.4", "1.2.3.4:567", "::1", "[::1]" and "[::1]:567", as proxies write them.
 ip_address forwarded_address(std::string_view text) {
   auto plain = parse_ip_address(text);
   if (plain.kind != ip_address::family::none) return plain;
-  if (!text.empty() && text[0] == '[') return parse_ip_address(text.substr(1, text.find(']') - 1));
-  return parse_ip_address(text.substr(0, text.find(':')));
+  bool bracketed = !text.empty() && text[0] == '[';
+  size_t end = text.find(bracketed ? ']' : ':');
+  if (end == std::string_view::npos || !is_port(text.substr(bracketed ? end + 1 : end))) return {};
+  auto address = parse_ip_address(bracketed ? text.substr(1, end - 1) : text.substr(0, end));
+  bool fits = (address.kind == ip_address::family::v4) != bracketed || address.kind == ip_address::family::none;
+  return fits ? address : ip_address{};
 }
 
 } // namespace
@@ -49,9 +61,8 @@ bool proxy_list::add(const std::vector<std::string>& entries, std::string& error
 }
 
 bool proxy_list::trusts(const ip_address& address) const noexcept {
-  for (const auto& n : networks_)
-    if (n.base.kind == address.kind && same_prefix(n.base, address, n.bits)) return true;
-  return false;
+  return std::ranges::any_of(
+      networks_, [&](const network& n) { return n.base.kind == address.kind && same_prefix(n.base, address, n.bits); });
 }
 
 ip_address proxy_list::client(const ip_address& peer, std::string_view bytes, const request_head& head) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,18 +10,20 @@
 #include "http/framer.hpp"
 #include "http/request_meter.hpp"
 #include "http/timer_list.hpp"
+#include "http/tls_session.hpp"
 
 namespace adtrack::http {
 
 // What a connection waits for; each has its own time-out.
-enum class waits_for : uint8_t { request, head, body, reply, write, linger, drain };
-inline constexpr size_t waits_for_count = 7;
+enum class waits_for : uint8_t { request, head, body, reply, visit, write, linger, handshake, drain };
+inline constexpr size_t waits_for_count = 9;
 
 // A request that was read and is not answered yet, or whose answer must let earlier ones go first.
 struct unanswered {
   awaited later;
   std::string request_id;
   std::string done; // the rendered answer, once there is one
+  const header_lines* cors = nullptr;
   int64_t started_us = 0;
   route where = route::none;
   uint8_t method = other_method;
@@ -32,6 +35,8 @@ struct unanswered {
 
 struct connection : timer_node {
   int fd = -1;
+  listener from = listener::main;
+  std::unique_ptr<tls_session> tls; // null: plain, or what is left of a handshake that failed
   uint32_t slot = 0;
   uint32_t generation = 0; // tells this user of the slot from earlier ones; tickets and epoll events carry it
   uint32_t answered = 0;   // requests whose answers were handed to `out`: the number of unanswered.front()
@@ -57,6 +62,7 @@ struct connection : timer_node {
   bool lingering = false;
   bool continued = false; // 100 was sent for the request in work
   bool queued = false;    // in the loop's list of those to go on with
+  bool in_handshake() const noexcept { return tls != nullptr && !tls->established(); }
   bool open() const noexcept { return fd >= 0; }
 };
 

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <prometheus/counter.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -12,19 +13,23 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <random>
 
 #include "config/telemetry.hpp"
+#include "http/buffers.hpp"
 
 namespace adtrack::http {
 namespace {
 
 constexpr uint64_t wake_key = ~uint64_t{0};
-constexpr size_t scratch_bytes = 64 * 1024;
+constexpr size_t scratch_bytes = 64 << 10;
 constexpr size_t discard_max = 1 << 20; // of a refused client; then it may not get its answer
+constexpr int unsent_max = 128 * 1024;  // bytes that the kernel takes ahead of a client that does not read
 constexpr int rounds_max = 8;           // receives of one connection before others have their turn
 constexpr int turn_budget = 32;         // of one connection, in events
 constexpr int other_cost = 16;          // what any other request takes of it
+constexpr int handshakes_a_turn = 8;    // a signature takes up to a millisecond, and others wait for the turn's end
 
 int64_t steady_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -61,14 +66,23 @@ bool sane_request_id(std::string_view id) {
 
 event_loop::event_loop(uint32_t index, loop_shared& shared)
     : index_(index), shared_(shared), options_(shared.options),
-      api_(shared.options, shared.proxies, shared.gateway, shared.metrics), meter_(shared.metrics) {
+      api_(shared.options, shared.doors, shared.gateway, shared.metrics), meter_(shared.metrics) {
   limits_.max_head_bytes = options_.max_head_bytes;
   limits_.max_headers = options_.max_headers;
   limits_.max_body_bytes = options_.max_body_bytes;
-  buffered_max_ = options_.max_buffered_bytes / std::max<uint32_t>(options_.loops, 1);
+  limits_.body_limit = [this](std::string_view bytes, const request_head& head) {
+    bool batch = head.method == http_method::post && match_route(head.path.of(bytes)).where == route::events;
+    return batch ? options_.max_batch_bytes : options_.max_body_bytes;
+  };
   std::random_device device;
   id_state_ = uint64_t{device()} << 32 | device();
   scratch_.resize(scratch_bytes);
+  handshakes_max_ = std::max<size_t>(options_.tls_max_handshakes / std::max<uint32_t>(options_.loops, 1), 1);
+  // In the order of handshake_result.
+  constexpr std::array<std::string_view, handshake_result_count> results = {"ok",        "plain_http",  "failed",
+                                                                            "timed_out", "crowded_out", "closed"};
+  if (shared.doors.tls.active())
+    for (size_t i = 0; i < results.size(); ++i) handshake_counters_[i] = &shared.metrics.tls_handshakes(results[i]);
 }
 
 event_loop::~event_loop() {
@@ -91,17 +105,17 @@ bool event_loop::start(std::string& error) {
   return true;
 }
 
-void event_loop::wake() {
+void event_loop::wake() const {
   uint64_t one = 1;
   // Cannot fail but by a full counter, which is awake enough.
   [[maybe_unused]] auto written = ::write(event_, &one, sizeof one);
 }
 
-void event_loop::adopt(int fd) {
+void event_loop::adopt(int fd, listener from) {
   bool call = false;
   {
     std::lock_guard lock(mutex_);
-    adopted_.push_back(fd);
+    adopted_.emplace_back(fd, from);
     call = !std::exchange(woken_, true);
   }
   if (call) wake();
@@ -138,7 +152,7 @@ void event_loop::stop() {
 }
 
 void event_loop::run() {
-  std::array<epoll_event, 256> events;
+  std::array<epoll_event, 256> events{};
   while (!stop_) {
     int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_ms());
     tick_ms_ = steady_us() / 1000;
@@ -154,10 +168,9 @@ void event_loop::run() {
   for (auto& c : slots_)
     if (c->open()) close(*c);
   std::lock_guard lock(mutex_);
-  for (int fd : std::exchange(adopted_, {})) {
+  for (auto [fd, from] : std::exchange(adopted_, {})) {
     ::close(fd);
-    --shared_.connections;
-    shared_.on_closed();
+    forget(from);
   }
 }
 
@@ -180,12 +193,20 @@ void event_loop::handle_event(uint64_t key, uint32_t events) {
   if (c == nullptr) return;
   if (events & EPOLLERR) return close(*c);
   if (events & (EPOLLRDHUP | EPOLLHUP)) c->peer_done = true;
-  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) c->readable = true;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) stir(*c);
+  if (c->tls && c->tls->blocked()) c->readable = true;
+  if (c->in_handshake()) return queue(*c); // a few a turn
   drive(*c);
 }
 
+// The socket may hold more than was read.
+void event_loop::stir(connection& c) {
+  c.readable = true;
+  if (c.tls) c.tls->stir(c.peer_done);
+}
+
 void event_loop::take_inbox() {
-  std::vector<int> adopted;
+  std::vector<std::pair<int, listener>> adopted;
   std::vector<actors::completion> completed;
   bool drain_now = false;
   {
@@ -200,16 +221,21 @@ void event_loop::take_inbox() {
     draining_ = true;
     drain_until_ms_ = tick_ms_ + options_.drain_timeout_ms;
   }
-  for (int fd : adopted) open(fd);
+  for (auto [fd, from] : adopted) open(fd, from);
   for (const auto& done : completed) complete_one(done);
   if (drain_now) begin_drain();
 }
 
 void event_loop::go_on() {
   auto these = std::exchange(again_, {});
+  int handshakes = 0;
   for (auto [slot, generation] : these) {
     auto* c = find(slot, generation);
     if (c == nullptr) continue;
+    if (c->in_handshake() && ++handshakes > handshakes_a_turn) {
+      again_.emplace_back(slot, generation);
+      continue;
+    }
     c->queued = false;
     drive(*c);
   }
@@ -217,10 +243,10 @@ void event_loop::go_on() {
 
 // Idle connections end here; the others when their answer is sent. What was sent before and not read yet is read first.
 void event_loop::begin_drain() {
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    if (!slots_[i]->open()) continue;
-    slots_[i]->readable = true;
-    drive(*slots_[i]);
+  for (const auto& c : slots_) {
+    if (!c->open()) continue;
+    stir(*c);
+    drive(*c);
   }
 }
 
@@ -233,7 +259,14 @@ void event_loop::submit_batch() {
   for (const auto& t : tickets) complete_one({t, actors::failed{actors::failure::overloaded, {}}});
 }
 
-void event_loop::open(int fd) {
+// A connection is gone.
+void event_loop::forget(listener from) {
+  if (from == listener::admin) --shared_.admin_connections;
+  --shared_.connections;
+  shared_.on_closed();
+}
+
+void event_loop::open(int fd, listener from) {
   uint32_t slot = 0;
   if (free_.empty()) {
     slot = static_cast<uint32_t>(slots_.size());
@@ -243,14 +276,14 @@ void event_loop::open(int fd) {
     free_.pop_back();
   }
   connection& c = *slots_[slot];
-  uint32_t generation = c.generation + 1;
-  c = connection{};
   c.fd = fd;
+  c.from = from;
   c.slot = slot;
-  c.generation = generation;
+  ++c.generation;
   c.peer = peer_of(fd);
   int yes = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
   epoll_event e{};
   e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   e.data.u64 = key_of(c);
@@ -258,21 +291,66 @@ void event_loop::open(int fd) {
     config::log(config::log_level::error, "http", "epoll_add_failed", std::strerror(errno));
     return close(c);
   }
+  if (shared_.doors.tls.active()) {
+    make_room_for_handshake();
+    c.tls = shared_.doors.tls.accept(from, fd);
+    if (c.tls == nullptr) return close(c);
+    ++handshakes_;
+  }
   arm(c);
+}
+
+// Unfinished handshakes are memory that costs a client nothing: the oldest makes way.
+void event_loop::make_room_for_handshake() {
+  auto* oldest = timers_[static_cast<size_t>(waits_for::handshake)].first();
+  if (handshakes_ < handshakes_max_ || oldest == nullptr) return;
+  auto& c = static_cast<connection&>(*oldest);
+  end_handshake(handshake_result::crowded_out);
+  c.tls.reset();
+  close(c);
+}
+
+void event_loop::end_handshake(handshake_result result) {
+  --handshakes_;
+  handshake_counters_[static_cast<size_t>(result)]->Increment();
+}
+
+// What came was not TLS: nobody there can be answered, but an alert may be on its way.
+void event_loop::lose_tls(connection& c) {
+  end_handshake(c.tls->why());
+  c.tls.reset();
+  ::shutdown(c.fd, SHUT_WR);
+  c.readable = true;
+  c.last_request = c.refused = c.lingering = true;
+  arm(c);
+  queue(c);
 }
 
 void event_loop::close(connection& c) {
   timer_list::remove(c);
+  if (c.in_handshake())
+    end_handshake(handshake_result::closed);
+  else if (c.tls)
+    c.tls->say_goodbye();
   ::close(c.fd);
-  buffered_ -= c.accounted;
+  shared_.buffered -= c.accounted;
   uint32_t slot = c.slot;
   uint32_t generation = c.generation;
-  c = connection{};
+  auto from = c.from;
+  // An assignment would leave its strings their memory, and the next connection of this slot would pay for it.
+  std::destroy_at(&c);
+  std::construct_at(&c);
   c.slot = slot;
   c.generation = generation;
   free_.push_back(slot);
-  --shared_.connections;
-  shared_.on_closed();
+  forget(from);
+}
+
+// For who does not read: a plain close would leave the kernel with the unsent bytes for as long as the client likes.
+void event_loop::abort(connection& c) {
+  linger at_once{1, 0};
+  ::setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(c);
 }
 
 connection* event_loop::find(uint32_t slot, uint32_t generation) {
@@ -294,6 +372,8 @@ void event_loop::drive(connection& c) {
     bool borrowed = false;
     if (c.hungry) {
       if (!c.readable) break;
+      // Behind what waits for an outcome, no more is taken in than a little: it could be refused by nobody.
+      if (!c.waiting.empty() && c.in.size() >= scratch_bytes) break;
       if (round == rounds_max) {
         queue(c);
         break;
@@ -302,25 +382,32 @@ void event_loop::drive(connection& c) {
       if (!receive(c, got)) return;
       if (got == 0) break;
       borrowed = c.in.empty();
-      if (!borrowed) c.in.append(scratch_, 0, got);
+      if (!borrowed) {
+        // At once for all that will come: what is not written yet costs no memory.
+        if (c.in.capacity() < c.frame.size() + spare_bytes) reserve_just(c.in, c.frame.size() + spare_bytes);
+        c.in.append(scratch_, 0, got);
+      }
       bytes = borrowed ? std::string_view(scratch_).substr(0, got) : std::string_view(c.in);
     }
     size_t used = consume(c, bytes, budget);
-    keep(c, bytes, used, borrowed);
+    if (handed_)
+      hand_over(c, bytes, used, borrowed);
+    else
+      keep(c, bytes, used, borrowed);
     flush(c);
     if (!c.hungry) break; // goes on when an earlier request is answered, or in its next turn
   }
   if (c.open()) after(c);
 }
 
-// False: the connection is closed. `got` 0: nothing more for now.
+// False: the connection is closed, or there is nothing to go on with. `got` 0: nothing more for now.
 bool event_loop::receive(connection& c, size_t& got) {
   for (;;) {
-    ssize_t n = ::recv(c.fd, scratch_.data(), scratch_.size(), 0);
+    ssize_t n = c.tls ? receive_tls(c) : ::recv(c.fd, scratch_.data(), scratch_.size(), 0);
     if (n > 0) {
       got = static_cast<size_t>(n);
-      // Edge-triggered: a short read emptied the socket, unless the end stands behind it.
-      if (got < scratch_.size() && !c.peer_done) c.readable = false;
+      // Edge-triggered: a short read emptied the socket, unless the end stands behind it. Of TLS only EAGAIN says so.
+      if (got < scratch_.size() && !c.peer_done && !c.tls) c.readable = false;
       return true;
     }
     if (n < 0 && errno == EINTR) continue;
@@ -331,12 +418,25 @@ bool event_loop::receive(connection& c, size_t& got) {
       return true;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
-    close(c);
+    if (errno == EPROTO && c.in_handshake())
+      lose_tls(c);
+    else
+      close(c);
     return false;
   }
 }
 
-// Takes requests out of `bytes`; gives the number of bytes that are done with.
+ssize_t event_loop::receive_tls(connection& c) {
+  bool was_in_handshake = c.in_handshake();
+  ssize_t n = c.tls->receive(scratch_.data(), scratch_.size());
+  if (!was_in_handshake || c.in_handshake()) return n;
+  int error = errno;
+  end_handshake(handshake_result::ok);
+  errno = error;
+  return n;
+}
+
+// Takes requests out of `bytes`, up to and with a batch; gives the number of bytes that are done with.
 size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
   size_t used = 0;
   c.hungry = true;
@@ -356,16 +456,25 @@ size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
         if (rest.size() == c.frame.head().size) c.out += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       return used;
-    case framer::state::bad: refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail); return bytes.size();
+    case framer::state::bad:
+      refuse(c, kind_of_frame_status(c.frame.error().status), c.frame.error().detail,
+             shared_.doors.cors.lines(c.frame.head().value(header::origin, rest)));
+      return bytes.size();
     case framer::state::complete:
       if (!serve(c, rest, budget)) {
         c.hungry = false;
         return used;
       }
+      if (handed_) {
+        handed_->at = used + c.frame.head().size;
+        handed_->size = c.frame.body(rest).size();
+        if (c.frame.head().chunked) handed_->bytes = c.frame.take_chunks();
+      }
       used += c.frame.size();
       c.frame.reset();
       c.seen = framer::state::need_head;
       c.continued = false;
+      if (handed_) return used;
       break;
     }
   }
@@ -379,6 +488,30 @@ void event_loop::keep(connection& c, std::string_view bytes, size_t used, bool b
     c.in.assign(bytes.substr(used));
   else
     c.in.erase(0, used);
+  if (c.seen == framer::state::need_body && c.frame.head().chunked) c.frame.compact(c.in);
+}
+
+// Gives a batch to the pool with the buffer that it stands in. What came behind it waits until it is answered.
+void event_loop::hand_over(connection& c, std::string_view bytes, size_t used, bool borrowed) {
+  auto job = std::move(handed_);
+  std::string rest(bytes.substr(used));
+  if (!job->bytes.empty()) {
+    job->at = 0; // it came in chunks
+  } else if (borrowed) {
+    job->bytes.reserve(job->size + spare_bytes);
+    job->bytes.assign(bytes.substr(job->at, job->size));
+    job->at = 0;
+  } else {
+    job->bytes = std::move(c.in);
+  }
+  c.in = std::move(rest);
+  c.hungry = c.in.empty();
+  job->counted = {shared_.buffered, job->bytes.capacity()};
+  if (shared_.batches.offer(job)) return;
+  auto& entry = c.waiting.back();
+  answer(entry, api_.render(actors::failed{actors::failure::overloaded, {}}, entry.later, entry.request_id));
+  settle(c);
+  queue(c);
 }
 
 std::string_view event_loop::request_id(std::string_view given) {
@@ -397,16 +530,20 @@ std::string_view event_loop::request_id(std::string_view given) {
 }
 
 reply_frame event_loop::frame_of(const unanswered& entry) const {
-  return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_};
+  return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_, entry.cors};
 }
 
 // Answers or defers one framed request. False: it must wait until earlier ones are answered.
 bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   const auto& head = c.frame.head();
   auto target = head.asterisk ? route_match{} : match_route(head.path.of(bytes));
-  bool hot = head.method == http_method::post && (target.where == route::click || target.where == route::impression);
+  bool admin_calls = options_.admin_host.empty() || c.from == listener::admin;
+  if (!visible(target.where, admin_calls)) target = {};
+  bool hot = (head.method == http_method::post && takes_one_event(target.where)) ||
+             (head.method == http_method::get && is_visit(target.where));
   if (!c.waiting.empty() && (!hot || c.waiting.size() >= options_.max_pipelined)) return false;
 
+  bool batch = head.method == http_method::post && target.where == route::events;
   budget -= hot ? 1 : other_cost;
   auto& entry = c.waiting.emplace_back();
   entry.request_id = request_id(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
@@ -416,12 +553,23 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   entry.head_only = head.method == http_method::head;
   entry.close = !head.keep_alive || (draining_ && (bytes.size() == c.frame.size() || tick_ms_ >= drain_until_ms_));
   entry.http_1_0 = head.http_1_0;
+  entry.cors = shared_.doors.cors.lines(head.value(header::origin, bytes));
   ++c.framed;
   c.last_request = entry.close;
-  request r{head, bytes.substr(0, c.frame.size()), c.frame.body(bytes), target, entry.request_id, c.peer, wall_ms_};
+  request r{head,
+            bytes.substr(0, c.frame.size()),
+            c.frame.body(bytes),
+            target,
+            entry.request_id,
+            c.peer,
+            wall_ms_,
+            entry.started_us,
+            admin_calls};
   try {
     if (hot)
       serve_ingest(c, r, entry);
+    else if (batch)
+      serve_batch(c, r, entry);
     else
       serve_other(c, r, entry);
   } catch (const std::exception& e) {
@@ -435,9 +583,23 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
 void event_loop::serve_ingest(connection& c, const request& r, unanswered& entry) {
   actors::ingest_item item;
   reply refused;
-  if (api_.ingest(r, item.what, entry.later, refused)) {
+  const bool taken =
+      is_visit(entry.where) ? api_.visit(r, item.what, entry.later, refused) : api_.ingest(r, item.what, entry.later, refused);
+  if (taken) {
     item.from = {index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
     batch_.push_back(std::move(item));
+  } else {
+    answer(entry, refused);
+    settle(c);
+  }
+}
+
+void event_loop::serve_batch(connection& c, const request& r, unanswered& entry) {
+  auto job = std::make_unique<batch_job>();
+  reply refused;
+  if (api_.batch(r, *job, entry.later, refused)) {
+    job->to = {index_, c.slot, uint64_t{c.generation} << 32 | (c.framed - 1)};
+    handed_ = std::move(job);
   } else {
     answer(entry, refused);
     settle(c);
@@ -485,7 +647,7 @@ void event_loop::settle(connection& c) {
 }
 
 // The last answer of a draining connection says so.
-void event_loop::end_if_last(connection& c, unanswered& entry) {
+void event_loop::end_if_last(connection& c, unanswered& entry) const {
   if (draining_ && &entry == &c.waiting.back() && c.in.empty() && !c.readable) entry.close = c.last_request = true;
 }
 
@@ -509,10 +671,12 @@ void event_loop::queue(connection& c) {
 }
 
 // Answers what cannot be taken and ends the connection once that is read.
-void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail) {
+void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail, const header_lines* cors) {
   auto& entry = c.waiting.emplace_back();
   entry.request_id = request_id({});
   entry.started_us = steady_us();
+  entry.head_only = c.frame.head().method == http_method::head; // where the request was read that far
+  entry.cors = cors;
   entry.close = true;
   ++c.framed;
   c.last_request = c.refused = true;
@@ -522,7 +686,9 @@ void event_loop::refuse(connection& c, problem_kind kind, std::string_view detai
 
 void event_loop::flush(connection& c) {
   while (c.sent < c.out.size()) {
-    ssize_t n = ::send(c.fd, c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
+    const char* from = c.out.data() + c.sent;
+    size_t size = c.out.size() - c.sent;
+    ssize_t n = c.tls ? c.tls->send(from, size) : ::send(c.fd, from, size, MSG_NOSIGNAL);
     if (n >= 0) {
       c.sent += static_cast<size_t>(n);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -544,6 +710,7 @@ void event_loop::discard(connection& c) {
     if (!receive(c, got)) return;
     c.discarded += got;
     if (c.at_end || c.discarded > discard_max) return close(c);
+    if (got == 0) return;
   }
 }
 
@@ -552,6 +719,7 @@ void event_loop::after(connection& c) {
   bool quiet = c.out.empty() && c.waiting.empty();
   if (quiet && c.last_request) {
     if (!c.refused && !c.readable && c.in.empty()) return close(c);
+    if (c.tls) c.tls->say_goodbye();
     ::shutdown(c.fd, SHUT_WR);
     c.lingering = true;
     std::string().swap(c.in);
@@ -565,18 +733,24 @@ void event_loop::after(connection& c) {
   if (c.open()) arm(c);
 }
 
-// Invariant: buffered_ is the sum of what all connections of this loop hold.
+// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work. A body whose length is known
+// counts in full from its first byte on: whoever was let in is not refused half way, and the others know it before they have sent it.
 void event_loop::account(connection& c) {
-  size_t holds = c.in.capacity() + c.out.capacity() + c.frame.held_bytes();
+  size_t body = c.seen == framer::state::need_body ? c.frame.size() : 0;
+  size_t holds = std::max(c.in.capacity(), body) + c.out.capacity() + c.frame.held_bytes();
   for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
   if (holds <= 256) holds = 0; // small strings
-  buffered_ += holds - c.accounted;
+  bool more = holds > c.accounted;
+  if (holds != c.accounted) shared_.buffered += holds - c.accounted;
   c.accounted = holds;
-  if (buffered_ <= buffered_max_ || holds < 4'096) return;
-  if (!c.out.empty()) return close(c); // it does not read, and others need the room
+  if (!more || shared_.buffered <= options_.max_buffered_bytes || holds < 4'096) return;
+  if (!c.out.empty()) return abort(c); // it does not read, and others need the room
   if (!c.waiting.empty()) return;
   refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
   std::string().swap(c.in);
+  c.frame.reset();
+  c.seen = framer::state::need_head;
+  shared_.buffered -= std::exchange(c.accounted, 0); // at once: the others must not be refused for it
   queue(c);
 }
 
@@ -585,17 +759,20 @@ void event_loop::arm(connection& c) {
   uint32_t request_number = c.framed;
   if (c.lingering) {
     want = waits_for::linger;
+  } else if (c.in_handshake()) {
+    want = waits_for::handshake;
   } else if (!c.out.empty()) {
     want = waits_for::write;
   } else if (!c.waiting.empty()) {
-    want = waits_for::reply;
+    want = is_visit(c.waiting.front().where) ? waits_for::visit : waits_for::reply;
     request_number = c.answered;
   } else if (c.seen == framer::state::need_body) {
     want = waits_for::body;
   } else if (!c.in.empty()) {
     want = waits_for::head;
   }
-  bool unfinished = want == waits_for::request || want == waits_for::head || want == waits_for::body;
+  bool unfinished =
+      want == waits_for::request || want == waits_for::head || want == waits_for::body || want == waits_for::handshake;
   if (draining_ && unfinished) want = waits_for::drain;
   if (c.previous != nullptr && c.armed == want && c.armed_for == request_number) return;
   if (want == waits_for::drain) { // one deadline for all of them
@@ -605,9 +782,9 @@ void event_loop::arm(connection& c) {
     return timers_[static_cast<size_t>(want)].append(c, drain_until_ms_);
   }
   // In the order of waits_for.
-  const std::array<uint32_t, waits_for_count - 1> timeouts = {options_.idle_timeout_ms,  options_.head_timeout_ms,
-                                                              options_.body_timeout_ms,  options_.reply_timeout_ms,
-                                                              options_.write_timeout_ms, options_.linger_timeout_ms};
+  const std::array<uint32_t, waits_for_count - 1> timeouts = {
+      options_.idle_timeout_ms,   options_.head_timeout_ms,  options_.body_timeout_ms,   options_.reply_timeout_ms,
+      options_.visit_max_wait_ms, options_.write_timeout_ms, options_.linger_timeout_ms, options_.tls_handshake_timeout_ms};
   timer_list::remove(c);
   c.armed = want;
   c.armed_for = request_number;
@@ -626,9 +803,13 @@ void event_loop::expire() {
 // Invariant: takes the connection out of its list, or closes it.
 void event_loop::time_out(connection& c) {
   switch (c.armed) {
+  case waits_for::write: return abort(c);
   case waits_for::request:
-  case waits_for::write:
   case waits_for::linger: return close(c);
+  case waits_for::handshake:
+    end_handshake(handshake_result::timed_out);
+    c.tls.reset();
+    return close(c);
   case waits_for::head:
   case waits_for::body:
     timer_list::remove(c);
@@ -642,6 +823,7 @@ void event_loop::time_out(connection& c) {
     std::string().swap(c.in);
     return drive(c);
   case waits_for::reply:
+  case waits_for::visit:
     timer_list::remove(c);
     give_up_waiting(c);
     return drive(c);
@@ -654,6 +836,7 @@ void event_loop::give_up_waiting(connection& c) {
   config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time",
               {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
   end_if_last(c, entry);
+  entry.later.findings = nullptr;
   answer(entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));
   settle(c);
 }

@@ -4,6 +4,7 @@
 // alone. A connection is served a few requests a turn, and none while its client does not take the answers.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,7 @@
 
 #include "actors/gateway.hpp"
 #include "http/api.hpp"
+#include "http/batch_pool.hpp"
 #include "http/connection.hpp"
 #include "http/httplib_bridge.hpp"
 #include "http/options.hpp"
@@ -26,13 +28,16 @@ namespace adtrack::http {
 // What all loops share; outlives them.
 struct loop_shared {
   const http_options& options;
-  const proxy_list& proxies;
+  doorway& doors;
   actors::gateway& gateway;
   config::metrics& metrics;
   const std::function<int64_t()>& now_ms;
   httplib_bridge& library;
-  std::function<void()> on_closed;    // after every closed connection
-  std::atomic<size_t> connections{0}; // counted by the acceptor before adopt()
+  batch_pool& batches;
+  std::function<void()> on_closed;          // after every closed connection
+  std::atomic<size_t> connections{0};       // counted by the acceptor before adopt()
+  std::atomic<size_t> buffered{0};          // bytes held for all connections, and of batches in work
+  std::atomic<size_t> admin_connections{0}; // those among them of the admin listener
 };
 
 class event_loop {
@@ -42,7 +47,7 @@ public:
 
   bool start(std::string& error);
   // From any thread:
-  void adopt(int fd);
+  void adopt(int fd, listener from);
   void complete(std::vector<actors::completion> completions);
   void drain(); // answers what is in flight, closes what is idle, keeps nothing alive
   void stop();  // joins; closes what is left
@@ -57,23 +62,27 @@ private:
   int wait_ms();
   void begin_drain();
 
-  void open(int fd);
+  void open(int fd, listener from);
   void close(connection& c);
+  void abort(connection& c);
   connection* find(uint32_t slot, uint32_t generation);
 
   void drive(connection& c);
   bool receive(connection& c, size_t& got);
+  ssize_t receive_tls(connection& c);
   size_t consume(connection& c, std::string_view bytes, int& budget);
   void keep(connection& c, std::string_view bytes, size_t used, bool borrowed);
   bool serve(connection& c, std::string_view bytes, int& budget);
   void serve_ingest(connection& c, const request& r, unanswered& entry);
+  void serve_batch(connection& c, const request& r, unanswered& entry);
+  void hand_over(connection& c, std::string_view bytes, size_t used, bool borrowed);
   void serve_other(connection& c, const request& r, unanswered& entry);
-  void refuse(connection& c, problem_kind kind, std::string_view detail);
+  void refuse(connection& c, problem_kind kind, std::string_view detail, const header_lines* cors = nullptr);
   void time_out(connection& c);
   void give_up_waiting(connection& c);
 
   void complete_one(const actors::completion& done);
-  void end_if_last(connection& c, unanswered& entry);
+  void end_if_last(connection& c, unanswered& entry) const;
   void answer(unanswered& entry, const reply& r);
   void settle(connection& c);
   void flush(connection& c);
@@ -84,7 +93,12 @@ private:
   void queue(connection& c);
   reply_frame frame_of(const unanswered& entry) const;
   std::string_view request_id(std::string_view given);
-  void wake();
+  void wake() const;
+  void forget(listener from);
+  void stir(connection& c);
+  void end_handshake(handshake_result result);
+  void lose_tls(connection& c);
+  void make_room_for_handshake();
 
   const uint32_t index_;
   loop_shared& shared_;
@@ -97,7 +111,7 @@ private:
   int event_ = -1;
 
   std::mutex mutex_; // guards the next four
-  std::vector<int> adopted_;
+  std::vector<std::pair<int, listener>> adopted_;
   std::vector<actors::completion> completed_;
   bool woken_ = false;
   bool drain_asked_ = false;
@@ -110,13 +124,15 @@ private:
   int64_t wall_ms_ = 0;
   int64_t date_s_ = -1; // the second that date_ says
   std::string date_;
-  size_t buffered_ = 0; // bytes held for connections
-  size_t buffered_max_ = 0;
   uint64_t id_state_ = 0;
   std::vector<std::unique_ptr<connection>> slots_;
   std::vector<uint32_t> free_;
+  size_t handshakes_ = 0; // under way
+  size_t handshakes_max_ = 0;
+  std::array<prometheus::Counter*, handshake_result_count> handshake_counters_{}; // null without TLS
   timer_list timers_[waits_for_count];
   std::vector<actors::ingest_item> batch_;
+  batch_job_ptr handed_;                             // the batch that was served last, before its bytes are handed over
   std::vector<std::pair<uint32_t, uint32_t>> again_; // slot and generation of those to go on with without a new event
   std::string scratch_;
   std::string made_id_;

@@ -37,12 +37,10 @@ bool integer(element value, const integer_rule& rule, int64_t& out, std::vector<
 
 void event_id(element value, submission& out, std::vector<field_error>& errors) {
   std::string_view text;
-  bool good = value.get(text) == simdjson::SUCCESS && !text.empty() && text.size() <= event_id_chars_max &&
-              std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
-  if (good)
+  if (value.get(text) == simdjson::SUCCESS && valid_event_id(text))
     out.event_id = text;
   else
-    errors.push_back({"event_id", "must be a string of 1 to 128 characters from 0x21 to 0x7E"});
+    errors.push_back({"event_id", event_id_rule});
 }
 
 void user_ip(element value, submission& out, std::vector<field_error>& errors) {
@@ -79,9 +77,15 @@ void timestamp(element value, const event_context& context, submission& out, std
   }
 }
 
+void progress(element value, submission& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS || !parse(text, out.progress))
+    errors.push_back({"progress", "must be \"start\", \"first_quartile\", \"midpoint\", \"third_quartile\" or \"complete\""});
+}
+
 void defaults(const event_context& context, bool has_address, bool has_agent, bool has_time, submission& out) {
   if (!has_address) out.address = context.peer;
-  if (!has_agent) out.agent = sanitise_utf8(context.user_agent, agent_bytes_max);
+  if (!has_agent) out.agent = context.agent_is_clean ? std::string(context.user_agent) : header_agent(context.user_agent);
   if (!has_time) out.time_s = context.now_s;
   out.prefetch = context.prefetch;
 }
@@ -89,7 +93,8 @@ void defaults(const event_context& context, bool has_address, bool has_agent, bo
 bool fields(event_type type, const simdjson::dom::object& object, const event_context& context, submission& out,
             std::vector<field_error>& errors) {
   out.type = type;
-  bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false;
+  const bool plays = type != event_type::impression;
+  bool has_id = false, has_ad = false, has_address = false, has_agent = false, has_time = false, has_progress = false;
   int64_t number = 0;
   for (auto field : object) {
     auto key = field.key;
@@ -108,26 +113,54 @@ bool fields(event_type type, const simdjson::dom::object& object, const event_co
     } else if (key == "timestamp") {
       has_time = true;
       timestamp(field.value, context, out, errors);
-    } else if (key == "play_time_secs" && type == event_type::click) {
+    } else if (key == "play_time_secs" && plays) {
       if (integer(field.value, play_rule, number, errors)) out.play_time_secs = static_cast<int32_t>(number);
-    } else if (key == "watched_percent" && type == event_type::click) {
+    } else if (key == "watched_percent" && plays) {
       if (integer(field.value, watched_rule, number, errors)) out.watched_percent = static_cast<int32_t>(number);
+    } else if (key == "progress" && type == event_type::playback) {
+      has_progress = true;
+      progress(field.value, out, errors);
     }
   }
   if (!has_id) errors.push_back({"event_id", "is required"});
   if (!has_ad) errors.push_back({"ad_id", "is required"});
+  if (type == event_type::playback && !has_progress) errors.push_back({"progress", "is required"});
   if (!errors.empty()) return false;
   defaults(context, has_address, has_agent, has_time, out);
   return true;
 }
 
+// Of an object that names its type itself.
+bool typed_fields(const simdjson::dom::object& object, const event_context& context, submission& out,
+                  std::vector<field_error>& errors) {
+  std::string_view name;
+  event_type type{};
+  auto found = object.at_key("type");
+  if (found.error() == simdjson::SUCCESS && found.get(name) == simdjson::SUCCESS && parse(name, type))
+    return fields(type, object, context, out, errors);
+  errors.push_back(
+      {"type", found.error() == simdjson::SUCCESS ? R"(must be "click", "impression" or "playback")" : "is required"});
+  return false;
+}
+
 } // namespace
 
+bool valid_event_id(std::string_view text) noexcept {
+  return !text.empty() && text.size() <= event_id_chars_max &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
+}
+
+void take_from_request(const event_context& context, submission& out) { defaults(context, false, false, false, out); }
+std::string header_agent(std::string_view header) { return sanitise_utf8(header, agent_bytes_max); }
+
 struct event_parser::impl {
+  explicit impl(std::string_view noun) : json(noun) {}
   strict_json json;
 };
 
-event_parser::event_parser() : impl_(std::make_unique<impl>()) {}
+static_assert(event_padding >= json_padding);
+
+event_parser::event_parser(std::string_view noun) : impl_(std::make_unique<impl>(noun)) {}
 event_parser::~event_parser() = default;
 
 bool event_parser::parse(event_type type, std::string_view body, const event_context& context, submission& out,
@@ -146,17 +179,22 @@ bool event_parser::parse_typed(std::string_view body, const event_context& conte
   syntax.clear();
   errors.clear();
   simdjson::dom::object object;
-  if (!impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction)) return false;
-  std::string_view name;
-  auto found = object.at_key("type");
-  if (found.error() != simdjson::SUCCESS) {
-    errors.push_back({"type", "is required"});
-  } else if (found.get(name) == simdjson::SUCCESS && (name == "click" || name == "impression")) {
-    return fields(name == "click" ? event_type::click : event_type::impression, object, context, out, errors);
-  } else {
-    errors.push_back({"type", "must be \"click\" or \"impression\""});
+  return impl_->json.parse_object(body, object, syntax, huge_numbers::make_fraction) &&
+         typed_fields(object, context, out, errors);
+}
+
+item_verdict event_parser::parse_item(std::string_view item, const event_context& context, submission& out, std::string& syntax,
+                                      std::vector<field_error>& errors) {
+  out = {};
+  syntax.clear();
+  errors.clear();
+  simdjson::dom::object object;
+  switch (impl_->json.parse_object_in_place(item, object, syntax, huge_numbers::make_fraction)) {
+  case json_fault::not_json: return item_verdict::not_json;
+  case json_fault::not_allowed: return item_verdict::refused;
+  case json_fault::none: break;
   }
-  return false;
+  return typed_fields(object, context, out, errors) ? item_verdict::good : item_verdict::refused;
 }
 
 } // namespace adtrack::http

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "http/buffers.hpp"
+#include "model/ip_address.hpp"
+
 namespace adtrack::http {
 namespace {
 
@@ -26,6 +29,17 @@ constexpr auto value_chars = [] {
   return table;
 }();
 
+// Unreserved characters and sub-delims (RFC 3986, 3.2.2); percent-encoding is looked at apart.
+constexpr auto host_chars = [] {
+  std::array<bool, 256> table{};
+  for (size_t c = 0; c < 256; ++c) {
+    char as_char = static_cast<char>(c);
+    table[c] = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               std::string_view("-._~!$&'()*+,;=").find(as_char) != std::string_view::npos;
+  }
+  return table;
+}();
+
 template <class Table>
 bool all_of(const Table& table, std::string_view text) {
   return std::all_of(text.begin(), text.end(), [&](char c) { return table[static_cast<unsigned char>(c)]; });
@@ -35,18 +49,33 @@ constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c
 
 bool is_token(std::string_view text) { return !text.empty() && all_of(token_chars, text); }
 
-// host[:port] by its characters; empty is what RFC 9112 asks of a client without an authority.
-bool valid_host(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    auto u = static_cast<unsigned char>(c);
-    return u > 0x20 && u < 0x7f && std::string_view("\"#/<>?@\\^`{|}").find(c) == std::string_view::npos;
-  });
-}
-
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   c = lower(c);
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// uri-host [":" port] (RFC 9110, 4.2.1; RFC 3986, 3.2.2). An empty name is refused, as are IPvFuture and zones.
+bool valid_authority(std::string_view text) {
+  size_t colon = std::min(text.rfind(':'), text.size());
+  bool bracket = !text.empty() && text[0] == '[';
+  if (bracket && text.find(']') + 1 > colon) colon = text.size(); // that colon is the address's
+  auto name = text.substr(0, colon);
+  auto port = text.substr(std::min(colon + 1, text.size()));
+  if (name.empty() || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  if (bracket) {
+    auto address = name.substr(1, name.size() - 2);
+    return name.back() == ']' && address.find(':') != std::string_view::npos &&
+           parse_ip_address(address).kind != ip_address::family::none;
+  }
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '%') {
+      if (i + 2 >= name.size() || hex_value(name[i + 1]) < 0 || hex_value(name[i + 2]) < 0) return false;
+    } else if (!host_chars[static_cast<unsigned char>(name[i])]) {
+      return false;
+    }
+  }
+  return true;
 }
 
 template <class Visitor>
@@ -93,10 +122,10 @@ void framer::reset() {
   head_ = {};
   if (chunks_.capacity() > 64) std::string().swap(chunks_);
   chunks_.clear();
-  at_ = scanned_ = size_ = 0;
+  at_ = scanned_ = size_ = coded_ = chunk_left_ = 0;
   headers_ = 0;
   phase_ = phase::request_line;
-  has_length_ = too_long_ = false;
+  has_length_ = too_long_ = close_ = in_chunk_ = last_chunk_ = false;
 }
 
 std::string_view framer::body(std::string_view bytes) const noexcept {
@@ -127,13 +156,15 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
     }
     size_t line_end = end - 1;
     bool ok = true;
-    if (first) {
+    if (first && end - at_ > limits.max_line_bytes + 32) {
+      return fail(414, "the request target is too long");
+    } else if (first) {
       ok = request_line(bytes, line_end, limits);
       head_.headers_at = static_cast<uint32_t>(end + 1);
       if (ok) phase_ = phase::headers;
     } else if (line_end == at_) {
       head_.size = static_cast<uint32_t>(end + 1);
-      ok = finish_head(limits);
+      ok = finish_head(bytes, limits);
     } else if (line_end - at_ > limits.max_line_bytes) {
       return fail(431, "a header line is too long");
     } else if (++headers_ > limits.max_headers) {
@@ -149,7 +180,7 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
     if (bytes.size() < size_) return state::need_body;
     phase_ = phase::done;
     return state::complete;
-  case phase::chunks: return decode_chunks(bytes, limits);
+  case phase::chunks: return decode_chunks(bytes);
   case phase::done: return state::complete;
   case phase::request_line:
   case phase::headers:
@@ -198,7 +229,7 @@ bool framer::target(std::string_view bytes, slice text) {
     if (scheme == 0) return fail(400, "the request target is neither a path nor an absolute URL"), false;
     size_t authority_end = std::min(all.find_first_of("/?", scheme), all.size());
     auto authority = all.substr(scheme, authority_end - scheme);
-    if (authority.empty() || !valid_host(authority)) return fail(400, "the request target's authority is not valid"), false;
+    if (!valid_authority(authority)) return fail(400, "the request target's authority is not valid"), false;
     skip = static_cast<uint32_t>(authority_end);
   }
   auto rest = all.substr(skip);
@@ -218,6 +249,20 @@ void framer::note(header h, size_t at, size_t size) {
   head_.values[static_cast<size_t>(h)] = {static_cast<uint32_t>(at), static_cast<uint32_t>(size)};
 }
 
+// Refuses what is not just "chunked": the end is unknown unless that is the last coding, and stands once (RFC 9112, 6.1 and 6.3).
+bool framer::transfer_codings(std::string_view value) {
+  bool last_is_chunked = false;
+  size_t chunked = 0;
+  bool empty = false;
+  for_each_list_item(value, [&](std::string_view item) {
+    last_is_chunked = equals_lower(item, "chunked");
+    chunked += last_is_chunked;
+    empty |= item.empty();
+  });
+  if (!last_is_chunked || chunked > 1 || empty) return fail(400, "chunked is not the one last transfer coding"), false;
+  return fail(501, "the only transfer coding known here is chunked"), false;
+}
+
 // The headers that decide where the request ends and what happens to the connection.
 bool framer::framing_header(std::string_view name, std::string_view value, bool& known) {
   known = true;
@@ -234,13 +279,17 @@ bool framer::framing_header(std::string_view name, std::string_view value, bool&
   } else if (equals_lower(name, "transfer-encoding")) {
     if (head_.chunked) return fail(400, "Transfer-Encoding is repeated"), false;
     if (head_.http_1_0) return fail(400, "HTTP/1.0 has no Transfer-Encoding"), false;
-    if (!equals_lower(value, "chunked")) return fail(501, "the only transfer coding known here is chunked"), false;
+    if (!equals_lower(value, "chunked")) return transfer_codings(value);
     head_.chunked = true;
+  } else if (equals_lower(name, "content_length") || equals_lower(name, "transfer_encoding")) {
+    // Other headers than those with a hyphen, but not for a reader that maps names to variables (RFC 3875, 4.1.18).
+    return fail(400, "a header that frames is spelled with an underscore"), false;
   } else if (equals_lower(name, "connection")) {
     for_each_list_item(value, [&](std::string_view item) {
-      if (equals_lower(item, "close")) head_.keep_alive = false;
-      if (equals_lower(item, "keep-alive") && head_.http_1_0) head_.keep_alive = true;
+      close_ |= equals_lower(item, "close");
+      if (equals_lower(item, "keep-alive")) head_.keep_alive = true;
     });
+    if (close_) head_.keep_alive = false; // it wins, wherever it stands (RFC 9112, 9.3)
   } else if (equals_lower(name, "expect")) {
     if (!equals_lower(value, "100-continue")) return fail(417, "the only expectation known here is 100-continue"), false;
     head_.expect_continue = !head_.http_1_0;
@@ -280,33 +329,41 @@ bool framer::header_line(std::string_view bytes, size_t end) {
                                                               {"x-request-id", header::request_id, false},
                                                               {"if-match", header::if_match, true},
                                                               {"if-none-match", header::if_none_match, false},
-                                                              {"x-forwarded-for", header::forwarded_for, false}}};
+                                                              {"x-forwarded-for", header::forwarded_for, false},
+                                                              {"origin", header::origin, false}}};
   for (const auto& w : wanted) {
     if (!equals_lower(name, w.name)) continue;
     if (w.once && head_.has(w.id)) return fail(400, "a header that may stand once is repeated"), false;
-    if (w.id == header::host && !valid_host(value)) return fail(400, "Host is not valid"), false;
+    if (w.id == header::host && !value.empty() && !valid_authority(value)) return fail(400, "Host is not valid"), false;
     note(w.id, at, value.size());
     break;
   }
   return true;
 }
 
-bool framer::finish_head(const frame_limits& limits) {
+bool framer::finish_head(std::string_view bytes, const frame_limits& limits) {
   if (!head_.has(header::host) && !head_.http_1_0) return fail(400, "HTTP/1.1 needs a Host header"), false;
   if (head_.chunked && has_length_) return fail(400, "Content-Length and Transfer-Encoding exclude each other"), false;
-  if (too_long_ || head_.content_length > limits.max_body_bytes) return fail(413, "the body is too large"), false;
-  size_ = head_.size + head_.content_length;
+  body_max_ = limits.max_body_bytes;
+  if (limits.body_limit && (head_.chunked || head_.content_length > body_max_)) body_max_ = limits.body_limit(bytes, head_);
+  if (too_long_ || head_.content_length > body_max_) return fail(413, "the body is too large"), false;
+  size_ = head_.chunked ? 0 : head_.size + head_.content_length;
   phase_ = head_.chunked ? phase::chunks : phase::body;
   at_ = head_.size;
   return true;
 }
 
 // Chunks without extensions and without trailers. What the chunk sizes cost is bounded too: one-byte chunks are six bytes each.
-framer::state framer::decode_chunks(std::string_view bytes, const frame_limits& limits) {
+framer::state framer::decode_chunks(std::string_view bytes) {
   constexpr size_t max_size_line = 10;
   for (;;) {
-    if (at_ - head_.size > 2 * limits.max_body_bytes + 4096) return fail(413, "the chunks of the body are too many");
     auto rest = bytes.substr(std::min(at_, bytes.size()));
+    if (in_chunk_) {
+      auto seen = decode_data(rest);
+      if (in_chunk_ || seen != state::need_body) return seen;
+      continue;
+    }
+    if (coded_ > 2 * body_max_ + 4096) return fail(413, "the chunks of the body are too many");
     size_t digits = 0;
     size_t length = 0;
     while (digits < rest.size() && digits < max_size_line && hex_value(rest[digits]) >= 0)
@@ -316,20 +373,42 @@ framer::state framer::decode_chunks(std::string_view bytes, const frame_limits& 
     if (digits == 0 || rest[digits] != '\r') return fail(400, "a chunk size is not a hexadecimal number and CR LF");
     if (digits + 1 == rest.size()) return state::need_body;
     if (rest[digits + 1] != '\n') return fail(400, "a chunk size does not end with CR LF");
-    if (length > limits.max_body_bytes - chunks_.size()) return fail(413, "the body is too large");
-    size_t data = digits + 2;
-    if (rest.size() > data + length && rest[data + length] != '\r')
-      return fail(400, length == 0 ? "trailers are not accepted" : "a chunk is longer than its size");
-    if (rest.size() < data + length + 2) return state::need_body;
-    if (rest[data + length + 1] != '\n') return fail(400, "a chunk does not end with CR LF");
-    chunks_.append(rest.substr(data, length));
-    at_ += data + length + 2;
-    if (length == 0) {
-      size_ = at_;
-      phase_ = phase::done;
-      return state::complete;
-    }
+    if (length > body_max_ - chunks_.size()) return fail(413, "the body is too large");
+    at_ += digits + 2;
+    coded_ += digits + 2;
+    chunk_left_ = length;
+    last_chunk_ = length == 0;
+    in_chunk_ = true;
   }
+}
+
+// What has come of a chunk's data, and the line end behind it.
+framer::state framer::decode_data(std::string_view rest) {
+  size_t take = std::min(rest.size(), chunk_left_);
+  make_room(chunks_, take, body_max_ + spare_bytes);
+  chunks_.append(rest.substr(0, take));
+  at_ += take;
+  coded_ += take;
+  chunk_left_ -= take;
+  rest.remove_prefix(take);
+  if (chunk_left_ > 0) return state::need_body;
+  if (!rest.empty() && rest[0] != '\r')
+    return fail(400, last_chunk_ ? "trailers are not accepted" : "a chunk is longer than its size");
+  if (rest.size() < 2) return state::need_body;
+  if (rest[1] != '\n') return fail(400, "a chunk does not end with CR LF");
+  at_ += 2;
+  coded_ += 2;
+  in_chunk_ = false;
+  if (!last_chunk_) return state::need_body;
+  size_ = at_;
+  phase_ = phase::done;
+  return state::complete;
+}
+
+void framer::compact(std::string& bytes) {
+  if (phase_ != phase::chunks) return;
+  bytes.erase(head_.size, at_ - head_.size);
+  at_ = head_.size;
 }
 
 } // namespace adtrack::http

@@ -1,18 +1,21 @@
 // Where does one HTTP/1 request end, and may it be believed? Pure: bytes in; need more, one framed request as offsets, or an
 // error status out. Stricter than RFC 9112 wherever two readers could disagree (request smuggling): no bare LF or CR, no folding,
-// one Content-Length, never with Transfer-Encoding, no trailers. One framer a connection, on its loop's thread. Never copies a
-// head; a chunked body is decoded into the framer, bounded.
+// one Content-Length, never with Transfer-Encoding, no chunk extensions, no trailers; tests/http/messages.txt has the rules and
+// their reasons. One framer a connection, on its loop's thread. Never copies a head; a chunked body is decoded into the framer,
+// bounded.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace adtrack::http {
 
-enum class http_method : uint8_t { get, head, post, put, delete_, options, patch, trace };
+enum class http_method : uint8_t { get, head, post, put, del, options, patch, trace };
 inline constexpr size_t http_method_count = 8;
 std::string_view to_string(http_method method) noexcept;
 
@@ -26,9 +29,10 @@ enum class header : uint8_t {
   request_id,
   if_match,
   if_none_match,
-  forwarded_for
+  forwarded_for,
+  origin
 };
-inline constexpr size_t header_count = 9;
+inline constexpr size_t header_count = 10;
 
 // A part of the request's bytes.
 struct slice {
@@ -60,10 +64,12 @@ struct request_head {
 };
 
 struct frame_limits {
-  size_t max_head_bytes = 16 * 1024;
+  size_t max_head_bytes = 16 << 10;
   size_t max_headers = 100;
   size_t max_line_bytes = 8'000; // one header line: 431; the request target: 414
-  size_t max_body_bytes = 64 * 1024;
+  size_t max_body_bytes = 64 << 10;
+  // The same of one request by its head, which stands at the front of the bytes. Empty: max_body_bytes.
+  std::function<size_t(std::string_view bytes, const request_head& head)> body_limit;
 };
 
 struct frame_error {
@@ -81,8 +87,12 @@ public:
   void reset();
 
   const request_head& head() const noexcept { return head_; } // once need_body or complete
-  size_t size() const noexcept { return size_; }              // of the whole request, once complete
+  // Of the whole request once complete; before, where it will end, or 0 when that is not known.
+  size_t size() const noexcept { return size_; }
   std::string_view body(std::string_view bytes) const noexcept;
+  std::string take_chunks() noexcept { return std::move(chunks_); } // the body that came in chunks, once complete
+  // Takes the chunks that were decoded out of the request's bytes; goes on with what is left.
+  void compact(std::string& bytes);
   const frame_error& error() const noexcept { return error_; } // once bad
   size_t held_bytes() const noexcept { return chunks_.capacity(); }
 
@@ -92,29 +102,37 @@ private:
   bool request_line(std::string_view bytes, size_t end, const frame_limits& limits);
   bool target(std::string_view bytes, slice text);
   bool header_line(std::string_view bytes, size_t end);
+  bool transfer_codings(std::string_view value);
   bool framing_header(std::string_view name, std::string_view value, bool& known);
   void note(header h, size_t at, size_t size);
-  bool finish_head(const frame_limits& limits);
-  state decode_chunks(std::string_view bytes, const frame_limits& limits);
+  bool finish_head(std::string_view bytes, const frame_limits& limits);
+  state decode_chunks(std::string_view bytes);
+  state decode_data(std::string_view rest);
 
   request_head head_;
   std::string chunks_; // the decoded body when it came in chunks
   frame_error error_;
-  size_t at_ = 0;      // start of the line or chunk in work
+  size_t at_ = 0;      // start of what is in work: a line, the rest of a chunk
   size_t scanned_ = 0; // no line end before this
   size_t size_ = 0;
+  size_t body_max_ = 0;
+  size_t coded_ = 0;      // bytes of the chunks so far, with all that stands around them
+  size_t chunk_left_ = 0; // of the chunk in work
   uint32_t headers_ = 0;
   phase phase_ = phase::request_line;
   bool has_length_ = false;
   bool too_long_ = false;
+  bool close_ = false;    // a Connection line said so
+  bool in_chunk_ = false; // in a chunk's data or its line end
+  bool last_chunk_ = false;
 };
 
 // Calls `visit(value)` for each header line called `name` (lower case) of a framed head, in order.
 template <class Visitor>
 void for_each_header(std::string_view bytes, const request_head& head, std::string_view name, Visitor&& visit);
 
-// Lower-case ASCII comparison; `lower` is lower case already.
-bool equals_lower(std::string_view text, std::string_view lower) noexcept;
+// Lower-case ASCII comparison; `wanted` is lower case already.
+bool equals_lower(std::string_view text, std::string_view wanted) noexcept;
 std::string_view trim(std::string_view text) noexcept; // spaces and tabs
 
 template <class Visitor>

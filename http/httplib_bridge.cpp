@@ -101,6 +101,8 @@ public:
         res.set_header("Connection", "keep-alive");
       if (bodiless(res.status)) res.headers.erase("Content-Length");
       if (!frame.date.empty()) res.set_header("Date", std::string(frame.date));
+      if (frame.more != nullptr)
+        for (const auto& [name, value] : *frame.more) res.set_header(std::string(name), value);
       res.set_header("X-Request-Id", std::string(frame.request_id));
     });
     // The packaged default is SO_REUSEPORT, with which a second process would silently share the port.

@@ -15,12 +15,14 @@ struct entry {
 };
 
 // In the order of problem_kind.
-constexpr std::array<entry, 24> entries = {{
+constexpr std::array<entry, 26> entries = {{
     {400, "malformed", "The request cannot be read", "The request does not follow the rules of its format."},
     {400, "validation", "The request is not valid", "One or more fields are not valid; see errors."},
     {400, "unknown-ad", "The ad is not in the catalogue", "This server counts events of known ads only."},
     {401, "unauthorized", "A valid key is needed", "Send a key as Authorization: Bearer."},
     {403, "forbidden", "This call is not open", "No admin key is configured on this server."},
+    {403, "bad-signature", "The link is not signed as it must be",
+     "The link needs exp, kid and sig, made with a key of this server."},
     {404, "not-found", "There is nothing here", "No such resource."},
     {405, "method-not-allowed", "The method is not allowed here", "See the Allow header."},
     {408, "request-timeout", "The request did not arrive in time", "The request was not complete before its deadline."},
@@ -29,6 +31,7 @@ constexpr std::array<entry, 24> entries = {{
     {414, "uri-too-long", "The request target is too long", "The request target is longer than this server accepts."},
     {415, "unsupported-media-type", "The content type is not supported", "Send application/json."},
     {417, "expectation-failed", "The expectation cannot be met", "The only expectation known here is 100-continue."},
+    {429, "rate-limited", "Too many events", "This key or address sent more events than it may; see Retry-After."},
     {431, "headers-too-large", "The headers are too large", "The head of the request is larger than this server accepts."},
     {500, "internal", "The server failed", "The request hit a defect of the server; the log names it by the request id."},
     {501, "not-implemented", "The request asks for something unknown", "This is not implemented here."},
@@ -50,6 +53,18 @@ const entry& of(problem_kind kind) { return entries[static_cast<size_t>(kind)]; 
 
 std::string_view slug(problem_kind kind) noexcept { return of(kind).slug; }
 
+void append_errors(std::string& out, const std::vector<field_error>& errors) {
+  out += "[";
+  for (size_t i = 0; i < errors.size(); ++i) {
+    out += i == 0 ? "{\"field\":" : ",{\"field\":";
+    append_json_string(out, errors[i].field);
+    out += ",\"message\":";
+    append_json_string(out, errors[i].message);
+    out += "}";
+  }
+  out += "]";
+}
+
 reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id,
                    const std::vector<field_error>& errors) {
   const entry& e = of(kind);
@@ -67,18 +82,19 @@ reply make_problem(problem_kind kind, std::string_view detail, std::string_view 
   append_json_string(out, detail.empty() ? e.detail : detail);
   out += ",\"request_id\":";
   append_json_string(out, request_id);
-  out += ",\"errors\":[";
-  for (size_t i = 0; i < errors.size(); ++i) {
-    out += i == 0 ? "{\"field\":" : ",{\"field\":";
-    append_json_string(out, errors[i].field);
-    out += ",\"message\":";
-    append_json_string(out, errors[i].message);
-    out += "}";
-  }
-  out += "]}";
+  out += ",\"errors\":";
+  append_errors(out, errors);
+  out += "}";
   if (e.status == 503) r.headers.emplace_back("Retry-After", "1");
   if (e.status == 401) r.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"adtrack\"");
   return r;
+}
+
+reply make_rate_problem(int64_t wait_ns, std::string_view request_id) {
+  constexpr int64_t second_ns = 1'000'000'000;
+  auto out = make_problem(problem_kind::rate_limited, {}, request_id);
+  out.headers.emplace_back("Retry-After", std::to_string((wait_ns + second_ns - 1) / second_ns));
+  return out;
 }
 
 problem_kind kind_of_frame_status(int status) noexcept {

@@ -18,6 +18,7 @@ enum class problem_kind : uint8_t {
   unknown_ad,             // 400: the event's ad is not in the catalogue, and that is required here
   unauthorized,           // 401
   forbidden,              // 403
+  bad_signature,          // 403: of a click link
   not_found,              // 404
   method_not_allowed,     // 405
   request_timeout,        // 408
@@ -26,6 +27,7 @@ enum class problem_kind : uint8_t {
   uri_too_long,           // 414
   unsupported_media_type, // 415
   expectation_failed,     // 417
+  rate_limited,           // 429: its Retry-After is the caller's
   headers_too_large,      // 431
   internal,               // 500
   not_implemented,        // 501
@@ -45,9 +47,14 @@ struct field_error {
   bool operator==(const field_error&) const = default;
 };
 
+void append_errors(std::string& out, const std::vector<field_error>& errors); // as a JSON array
+
 // 401 carries WWW-Authenticate, every 503 Retry-After.
 reply make_problem(problem_kind kind, std::string_view detail, std::string_view request_id,
                    const std::vector<field_error>& errors = {});
+
+// 429 with a Retry-After that is not too early.
+reply make_rate_problem(int64_t wait_ns, std::string_view request_id);
 
 problem_kind kind_of_frame_status(int status) noexcept; // of framer's and the deadlines' statuses
 problem_kind kind_of(actors::failure why, bool has_min_position) noexcept;

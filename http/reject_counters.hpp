@@ -1,4 +1,4 @@
-// adtrack_events_rejected_total by reason, looked up once. The reasons are this closed set.
+// adtrack_events_rejected_total by reason, looked up once. Thread-safe. The reasons are this closed set.
 #pragma once
 
 #include <array>
@@ -17,14 +17,16 @@ enum class reject_reason : uint8_t {
   overloaded,
   not_durable,
   no_answer,
-  unknown_ad
+  unknown_ad,
+  signature,
+  rate
 };
-inline constexpr size_t reject_reason_count = 9;
+inline constexpr size_t reject_reason_count = 11;
 
 class reject_counters {
 public:
   explicit reject_counters(config::metrics& metrics);
-  void count(reject_reason why);
+  void count(reject_reason why, size_t events = 1);
 
 private:
   std::array<prometheus::Counter*, reject_reason_count> handles_{};

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "http/json_text.hpp"
+#include "http/problem.hpp"
 
 namespace adtrack::http {
 namespace {
@@ -161,6 +162,36 @@ void render_ingested(std::string& out, std::string_view event_id, const actors::
     out.push_back('"');
   }
   out += what.spooled ? ",\"durability\":\"spool\"}" : ",\"durability\":\"log\"}";
+}
+
+void render_rejections(std::string& out, const std::vector<rejection>& rejections) {
+  out.push_back('[');
+  for (size_t i = 0; i < rejections.size(); ++i) {
+    out += i == 0 ? "{\"index\":" : ",{\"index\":";
+    append_uint(out, rejections[i].index);
+    out += ",\"errors\":";
+    append_errors(out, rejections[i].errors);
+    out.push_back('}');
+  }
+  out.push_back(']');
+}
+
+void render_batch(std::string& out, const actors::batch_ingested& what, std::string_view rejected, size_t rejected_count) {
+  out += "{\"accepted\":";
+  append_uint(out, what.events);
+  out += ",\"rejected\":";
+  out += rejected;
+  out += ",\"positions\":{";
+  for (size_t i = 0; i < what.positions.size(); ++i) {
+    out += i == 0 ? "\"" : ",\"";
+    append_uint(out, what.positions[i].shard);
+    out += "\":";
+    append_int(out, what.positions[i].offset);
+  }
+  out += "},\"durability\":";
+  out += what.spooled ? "\"spool\"" : "\"log\"";
+  field(out, "rejected_count", rejected_count);
+  out.push_back('}');
 }
 
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain) {

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/gateway.hpp"
+#include "http/batch_parser.hpp"
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
 #include "model/quarantined.hpp"
@@ -13,6 +15,9 @@
 namespace adtrack::http {
 
 void render_ingested(std::string& out, std::string_view event_id, const actors::ingested& what);
+void render_rejections(std::string& out, const std::vector<rejection>& rejections);
+// `rejected` as render_rejections() wrote it.
+void render_batch(std::string& out, const actors::batch_ingested& what, std::string_view rejected, size_t rejected_count);
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain);
 void render_quarantine(std::string& out, const quarantine_page& page);
 void render_ad(std::string& out, const ad& value);

@@ -7,6 +7,19 @@
 
 namespace adtrack::http {
 
+namespace {
+
+void append_lines(std::string& out, const header_lines& lines) {
+  for (const auto& [name, value] : lines) {
+    out += name;
+    out += ": ";
+    out += value;
+    out += "\r\n";
+  }
+}
+
+} // namespace
+
 std::string_view reason_phrase(int status) noexcept {
   switch (status) {
   case 200: return "OK";
@@ -25,6 +38,7 @@ std::string_view reason_phrase(int status) noexcept {
   case 414: return "URI Too Long";
   case 415: return "Unsupported Media Type";
   case 417: return "Expectation Failed";
+  case 429: return "Too Many Requests";
   case 431: return "Request Header Fields Too Large";
   case 501: return "Not Implemented";
   case 503: return "Service Unavailable";
@@ -69,12 +83,8 @@ void append_reply(std::string& out, const reply& r, const reply_frame& frame) {
     append_uint(out, r.body.size());
     out += "\r\n";
   }
-  for (const auto& [name, value] : r.headers) {
-    out += name;
-    out += ": ";
-    out += value;
-    out += "\r\n";
-  }
+  append_lines(out, r.headers);
+  if (frame.more != nullptr) append_lines(out, *frame.more);
   if (!frame.date.empty()) {
     out += "Date: ";
     out += frame.date;

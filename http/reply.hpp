@@ -9,12 +9,14 @@
 
 namespace adtrack::http {
 
+using header_lines = std::vector<std::pair<std::string_view, std::string>>;
+
 struct reply {
   int status = 200;
   std::string_view content_type; // a literal; empty without a body
   std::string body;
   // Names are literals; values are ours, never bytes out of a request that were not checked.
-  std::vector<std::pair<std::string_view, std::string>> headers;
+  header_lines headers;
 };
 
 struct reply_frame {
@@ -22,7 +24,8 @@ struct reply_frame {
   bool head_only = false;      // HEAD: the headers of the body that is not sent
   bool close = false;
   bool http_1_0 = false;
-  std::string_view date; // as http_date() writes it; empty: left out
+  std::string_view date;              // as http_date() writes it; empty: left out
+  const header_lines* more = nullptr; // headers besides the reply's own
 };
 
 std::string_view reason_phrase(int status) noexcept;

@@ -18,7 +18,9 @@ struct request {
   route_match target;
   std::string_view request_id; // accepted or made; safe to echo
   ip_address peer;
-  int64_t now_ms = 0; // the server's clock, unix ms
+  int64_t now_ms = 0;      // the server's clock, unix ms
+  int64_t steady_us = 0;   // when it was framed
+  bool admin_calls = true; // its listener takes them
 
   bool has(header h) const noexcept { return head.has(h); }
   std::string_view value(header h) const noexcept { return head.value(h, bytes); }

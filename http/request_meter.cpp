@@ -16,7 +16,7 @@ constexpr std::array<int, 24> statuses = {202, 200, 400, 503, 404, 201, 204, 304
 } // namespace
 
 void request_meter::record(route where, uint8_t method, int status, int64_t took_us) {
-  size_t index = static_cast<size_t>(std::find(statuses.begin(), statuses.end(), status) - statuses.begin());
+  auto index = static_cast<size_t>(std::find(statuses.begin(), statuses.end(), status) - statuses.begin());
   if (index == statuses.size()) index = 18; // what is not listed is a defect of ours: 500
   auto hundreds = static_cast<size_t>(statuses[index] / 100);
   handles& h = table_[static_cast<size_t>(where)][method];

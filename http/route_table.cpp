@@ -1,5 +1,6 @@
 #include "http/route_table.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -16,31 +17,53 @@ constexpr unsigned posts = bit(http_method::post) | bit(http_method::options);
 struct entry {
   std::string_view pattern;
   unsigned methods;
+  unsigned admin = 0; // those that are admin calls
 };
 
 // In the order of `route`.
 constexpr std::array<entry, route_count> entries = {{
-    {"other", reads | posts | bit(http_method::put) | bit(http_method::delete_)},
+    {"other", reads | posts | bit(http_method::put) | bit(http_method::del)},
     {"/api/v1/ads/click", posts},
     {"/api/v1/ads/impression", posts},
-    {"/api/v1/ads", reads | posts},
-    {"/api/v1/ads/{id}", reads | bit(http_method::put) | bit(http_method::delete_)},
+    {"/api/v1/ads/playback", posts},
+    {"/api/v1/ads/events", posts},
+    {"/api/v1/ads", reads | posts, bit(http_method::post)},
+    {"/api/v1/ads/{id}", reads | bit(http_method::put) | bit(http_method::del), bit(http_method::put) | bit(http_method::del)},
     {"/api/v1/ads/analytics", reads},
     {"/metrics", reads},
     {"/healthz", reads},
     {"/readyz", reads},
-    {"/admin/v1/quarantine", reads},
+    {"/admin/v1/quarantine", reads, reads},
+    {"/api/v1/ads/{id}/click", reads},
+    {"/api/v1/ads/{id}/impression.gif", reads},
+    {"/openapi.json", reads},
 }};
+
+unsigned methods(route where, bool admin_calls) {
+  const entry& e = entries[static_cast<size_t>(where)];
+  return admin_calls ? e.methods : e.methods & ~e.admin;
+}
 
 constexpr std::string_view ads_prefix = "/api/v1/ads/";
 
 route_match match_plain(std::string_view path) {
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   for (size_t i = 1; i < route_count; ++i)
-    if (entries[i].pattern == path && static_cast<route>(i) != route::ad) return {static_cast<route>(i), 0};
+    if (entries[i].pattern == path && path.find('{') == std::string_view::npos) return {static_cast<route>(i), 0};
   if (path.substr(0, ads_prefix.size()) != ads_prefix) return {};
   auto id = path.substr(ads_prefix.size());
-  route_match found{route::ad, 0};
+  const auto slash = std::min(id.find('/'), id.size());
+  const auto rest = id.substr(slash);
+  id = id.substr(0, slash);
+  route_match found;
+  if (rest.empty())
+    found.where = route::ad;
+  else if (rest == "/click")
+    found.where = route::visit_click;
+  else if (rest == "/impression.gif")
+    found.where = route::visit_impression;
+  else
+    return {};
   auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), found.ad_id);
   bool good = code == std::errc() && end == id.data() + id.size() && id[0] != '0' && found.ad_id <= max_ad_id;
   return good ? found : route_match{};
@@ -60,12 +83,14 @@ route_match match_route(std::string_view path) {
 
 std::string_view pattern(route where) noexcept { return entries[static_cast<size_t>(where)].pattern; }
 
-bool allows(route where, http_method method) noexcept { return entries[static_cast<size_t>(where)].methods & bit(method); }
+bool visible(route where, bool admin_calls) noexcept { return methods(where, admin_calls) != 0; }
 
-std::string allowed_methods(route where) {
+bool allows(route where, http_method method, bool admin_calls) noexcept { return methods(where, admin_calls) & bit(method); }
+
+std::string allowed_methods(route where, bool admin_calls) {
   std::string out;
   for (size_t m = 0; m < http_method_count; ++m) {
-    if (!allows(where, static_cast<http_method>(m))) continue;
+    if (!allows(where, static_cast<http_method>(m), admin_calls)) continue;
     if (!out.empty()) out += ", ";
     out += to_string(static_cast<http_method>(m));
   }

@@ -9,19 +9,45 @@
 
 namespace adtrack::http {
 
-enum class route : uint8_t { none, click, impression, ads, ad, analytics, metrics, healthz, readyz, quarantine };
-inline constexpr size_t route_count = 10;
+enum class route : uint8_t {
+  none,
+  click,
+  impression,
+  playback,
+  events,
+  ads,
+  ad,
+  analytics,
+  metrics,
+  healthz,
+  readyz,
+  quarantine,
+  visit_click,
+  visit_impression,
+  openapi
+};
+inline constexpr size_t route_count = 15;
 
 struct route_match {
   route where = route::none;
-  uint64_t ad_id = 0; // of route::ad
+  uint64_t ad_id = 0; // of route::ad and the visits
 };
 
 // `path` as sent; percent-encoding is undone first, and one slash at the end makes no difference.
 route_match match_route(std::string_view path);
 
-std::string_view pattern(route where) noexcept;        // "/api/v1/ads/{id}"; "other" for none
-bool allows(route where, http_method method) noexcept; // HEAD where GET is; OPTIONS everywhere
-std::string allowed_methods(route where);              // for Allow
+// POST takes one event, answered once it is durable.
+constexpr bool takes_one_event(route where) noexcept {
+  return where == route::click || where == route::impression || where == route::playback;
+}
+
+// GET records an event, as a browser that follows a link or shows an image does it.
+constexpr bool is_visit(route where) noexcept { return where == route::visit_click || where == route::visit_impression; }
+
+std::string_view pattern(route where) noexcept; // "/api/v1/ads/{id}"; "other" for none
+// Admin calls are resources, or methods of them, that a listener for others does not have (`admin_calls` false).
+bool visible(route where, bool admin_calls) noexcept;
+bool allows(route where, http_method method, bool admin_calls) noexcept; // HEAD where GET is; OPTIONS everywhere
+std::string allowed_methods(route where, bool admin_calls);              // for Allow
 
 } // namespace adtrack::http

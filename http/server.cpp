@@ -8,7 +8,9 @@
 
 #include "config/telemetry.hpp"
 #include "http/acceptor.hpp"
+#include "http/batch_pool.hpp"
 #include "http/event_loop.hpp"
+#include "http/repeater.hpp"
 
 namespace adtrack::http {
 
@@ -16,21 +18,27 @@ struct server::impl {
   http_options options;
   std::function<int64_t()> now_ms;
   actors::gateway& gateway;
-  proxy_list proxies;
+  doorway doors;
   httplib_bridge library;
   prometheus::Gauge& gauge;
+  batch_pool batches;
   loop_shared shared;
   std::vector<std::unique_ptr<event_loop>> loops;
   std::unique_ptr<acceptor> door;
+  httplib_bridge admin_library; // binds only
+  std::unique_ptr<acceptor> admin_door;
+  repeater reloader;
   std::mutex mutex;
   std::condition_variable changed;
   uint16_t port = 0;
+  uint16_t admin_port = 0;
   bool bound = false;
-  size_t next_loop = 0; // the acceptor's
+  std::atomic<size_t> next_loop{0};
 
   impl(http_options o, actors::gateway& g, config::metrics& metrics, std::function<int64_t()> clock)
-      : options(std::move(o)), now_ms(std::move(clock)), gateway(g),
-        gauge(metrics.http_connections()), shared{options, proxies, gateway, metrics, now_ms, library, [this] { on_closed(); }} {}
+      : options(std::move(o)), now_ms(std::move(clock)), gateway(g), doors(options, metrics), gauge(metrics.http_connections()),
+        batches(options, doors.rates, gateway, metrics), shared{options, doors,   gateway, metrics,
+                                                                now_ms,  library, batches, [this] { on_closed(); }} {}
 
   void on_closed() {
     gauge.Decrement();
@@ -39,26 +47,50 @@ struct server::impl {
     { std::lock_guard lock(mutex); }
     changed.notify_all();
   }
-  bool admit() {
-    if (shared.connections.load() >= options.max_connections) return false;
+  bool admit(listener from) {
+    size_t admins = shared.admin_connections.load();
+    if (from == listener::admin ? admins >= options.admin_max_connections
+                                : shared.connections.load() - admins >= options.max_connections)
+      return false;
     ++shared.connections;
+    if (from == listener::admin) ++shared.admin_connections;
     gauge.Increment();
     return true;
   }
   bool start(completion_sink* sink, std::string& error);
 };
 
+std::string check(const http_options& options) {
+  config::metrics unused;
+  std::string error;
+  doorway(options, unused).open(error);
+  return error;
+}
+
 bool server::impl::start(completion_sink* sink, std::string& error) {
-  int listener = -1;
-  if (!proxies.add(options.trusted_proxies, error)) return false;
-  if (!library.bind(options.host, options.port, options.backlog, listener, port, error)) return false;
+  int main_fd = -1;
+  int admin_fd = -1;
+  if (!doors.open(error)) return false;
+  if (!library.bind(options.host, options.port, options.backlog, main_fd, port, error)) return false;
+  if (!options.admin_host.empty() &&
+      !admin_library.bind(options.admin_host, options.admin_port, options.backlog, admin_fd, admin_port, error))
+    return false;
   gateway.bind(sink);
   bound = true;
+  batches.start(*sink);
   for (uint32_t i = 0; i < std::max<uint32_t>(options.loops, 1); ++i) loops.push_back(std::make_unique<event_loop>(i, shared));
   for (auto& loop : loops)
     if (!loop->start(error)) return false;
-  door = std::make_unique<acceptor>([this] { return admit(); }, [this](int fd) { loops[next_loop++ % loops.size()]->adopt(fd); });
-  return door->start(listener, error);
+  auto open_door = [&](std::unique_ptr<acceptor>& to, listener from, int fd) {
+    to = std::make_unique<acceptor>(
+        doors.tls.active(), [this, from] { return admit(from); },
+        [this, from](int client) { loops[next_loop++ % loops.size()]->adopt(client, from); });
+    return to->start(fd, error);
+  };
+  if (!open_door(door, listener::main, main_fd)) return false;
+  if (admin_fd >= 0 && !open_door(admin_door, listener::admin, admin_fd)) return false;
+  reloader.start(std::chrono::milliseconds(options.reload_ms), [this] { doors.look(); });
+  return true;
 }
 
 server::server(http_options options, actors::gateway& gateway, config::metrics& metrics, std::function<int64_t()> now_ms)
@@ -73,11 +105,16 @@ bool server::start(std::string& error) {
 }
 
 uint16_t server::port() const noexcept { return impl_->port; }
+uint16_t server::admin_port() const noexcept { return impl_->admin_port; }
 size_t server::connections() const noexcept { return impl_->shared.connections.load(); }
+
+void server::look_at_files() { impl_->doors.look(); }
 
 void server::stop_accepting() {
   if (impl_->door) impl_->door->stop();
+  if (impl_->admin_door) impl_->admin_door->stop();
   impl_->library.close_listener();
+  impl_->admin_library.close_listener();
 }
 
 bool server::drain(std::chrono::milliseconds within) {
@@ -88,7 +125,9 @@ bool server::drain(std::chrono::milliseconds within) {
 }
 
 void server::stop() {
+  impl_->reloader.stop();
   stop_accepting();
+  impl_->batches.stop();
   for (auto& loop : impl_->loops) loop->stop();
   if (std::exchange(impl_->bound, false)) impl_->gateway.bind(nullptr);
 }

@@ -19,6 +19,9 @@ class metrics;
 
 namespace adtrack::http {
 
+// What start() would refuse in the options or in the files that they name: "" or a sentence. Changes nothing.
+std::string check(const http_options& options);
+
 class server final : public actors::completion_sink {
 public:
   // `now_ms` is the wall clock in unix ms. The gateway and the metrics outlive the server.
@@ -27,7 +30,11 @@ public:
 
   // Binds the gateway's sink and starts listening. On false `error` is a sentence; nothing runs.
   bool start(std::string& error);
-  uint16_t port() const noexcept; // the one bound; after start
+  uint16_t port() const noexcept;       // the one bound; after start
+  uint16_t admin_port() const noexcept; // the same of the admin listener; 0 without one
+
+  // Looks at the files of the options for changes; a thread of the server's does it every reload_ms, and nobody else may meanwhile.
+  void look_at_files();
 
   void stop_accepting();
   // Answers what is in flight and closes every connection; true when none is left within the time given.

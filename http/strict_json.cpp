@@ -11,19 +11,6 @@ namespace {
 constexpr size_t depth_parsed = 64;
 constexpr std::string_view too_deep = "the JSON is nested deeper than 8 levels";
 
-std::string describe(simdjson::error_code code) {
-  switch (code) {
-  case simdjson::UTF8_ERROR: return "the body is not valid UTF-8";
-  case simdjson::EMPTY: return "the body is empty";
-  case simdjson::DEPTH_ERROR: return std::string(too_deep);
-  case simdjson::UNESCAPED_CHARS: return "the JSON holds a control character that is not escaped";
-  case simdjson::NUMBER_ERROR: return "the JSON holds a number that is malformed or does not fit 64 bits";
-  case simdjson::STRING_ERROR: return "the JSON holds a malformed escape in a string";
-  case simdjson::UNCLOSED_STRING: return "the JSON holds a string without an end";
-  default: return "the body is not valid JSON";
-  }
-}
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 size_t digits(std::string_view text, size_t at) {
@@ -91,33 +78,54 @@ std::string without_huge_numbers(std::string_view text) {
 
 } // namespace
 
-simdjson::error_code strict_json::parse(std::string_view text, simdjson::dom::element& root) {
-  padded_.reserve(text.size() + simdjson::SIMDJSON_PADDING);
+std::string strict_json::describe(simdjson::error_code code) const {
+  switch (code) {
+  case simdjson::UTF8_ERROR: return the_text_ + " is not valid UTF-8";
+  case simdjson::EMPTY: return the_text_ + " is empty";
+  case simdjson::DEPTH_ERROR: return std::string(too_deep);
+  case simdjson::UNESCAPED_CHARS: return "the JSON holds a control character that is not escaped";
+  case simdjson::NUMBER_ERROR: return "the JSON holds a number that is malformed or does not fit 64 bits";
+  case simdjson::STRING_ERROR: return "the JSON holds a malformed escape in a string";
+  case simdjson::UNCLOSED_STRING: return "the JSON holds a string without an end";
+  default: return the_text_ + " is not valid JSON";
+  }
+}
+
+std::string_view strict_json::padded(std::string_view text) {
+  padded_.reserve(text.size() + json_padding);
   padded_.assign(text);
-  padded_.append(simdjson::SIMDJSON_PADDING, '\0');
+  padded_.append(json_padding, '\0');
+  return {padded_.data(), text.size()};
+}
+
+simdjson::error_code strict_json::parse(std::string_view text, simdjson::dom::element& root) {
   if (parser_.max_depth() != depth_parsed)
     if (auto code = parser_.allocate(std::max<size_t>(parser_.capacity(), 4096), depth_parsed); code != simdjson::SUCCESS)
       return code;
-  return parser_.parse(padded_.data(), text.size(), false).get(root);
+  return parser_.parse(text.data(), text.size(), false).get(root);
 }
 
 bool strict_json::parse_object(std::string_view text, simdjson::dom::object& out, std::string& error, huge_numbers huge) {
+  return parse_object_in_place(padded(text), out, error, huge) == json_fault::none;
+}
+
+json_fault strict_json::parse_object_in_place(std::string_view text, simdjson::dom::object& out, std::string& error,
+                                              huge_numbers huge) {
   if (text.substr(0, 3) == "\xef\xbb\xbf") {
-    error = "the body starts with a byte order mark";
-    return false;
+    error = the_text_ + " starts with a byte order mark";
+    return json_fault::not_json;
   }
   simdjson::dom::element root;
   auto code = parse(text, root);
-  if (code == simdjson::NUMBER_ERROR && huge == huge_numbers::make_fraction) code = parse(without_huge_numbers(text), root);
+  if (code == simdjson::NUMBER_ERROR && huge == huge_numbers::make_fraction)
+    code = parse(padded(without_huge_numbers(text)), root);
   if (code != simdjson::SUCCESS) {
     error = describe(code);
-    return false;
+    return code == simdjson::DEPTH_ERROR ? json_fault::not_allowed : json_fault::not_json;
   }
-  if (root.get(out) != simdjson::SUCCESS) {
-    error = "the body is not a JSON object";
-    return false;
-  }
-  return check_object(out, 1, error);
+  if (root.get(out) == simdjson::SUCCESS) return check_object(out, 1, error) ? json_fault::none : json_fault::not_allowed;
+  error = the_text_ + " is not a JSON object";
+  return json_fault::not_allowed;
 }
 
 bool strict_json::check(simdjson::dom::element value, size_t depth, std::string& error) {

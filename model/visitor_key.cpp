@@ -41,7 +41,10 @@ struct sip_state {
 // Collects the bytes of one hash input. Inputs are self-delimiting: fixed fields first, the one variable field last.
 class hash_input {
 public:
-  explicit hash_input(domain use) { bytes_.push_back(static_cast<char>(use)); }
+  explicit hash_input(domain use, size_t variable_bytes = 0) {
+    bytes_.reserve(fixed_bytes_max + variable_bytes); // this runs twice an event
+    bytes_.push_back(static_cast<char>(use));
+  }
 
   void put(uint8_t value) { bytes_.push_back(static_cast<char>(value)); }
   void put_le(uint64_t value, int size) {
@@ -64,6 +67,7 @@ public:
   }
 
 private:
+  static constexpr size_t fixed_bytes_max = 48; // domain, flags, progress, time, two numbers, address
   std::string bytes_;
 };
 
@@ -91,14 +95,14 @@ std::string visitor_key::id() const {
 }
 
 uint64_t visitor_of(const visitor_key& key, const ip_address& address, std::string_view agent) {
-  hash_input input(domain::visitor);
+  hash_input input(domain::visitor, agent.size());
   input.put(address);
   input.put(agent);
   return input.hash(key);
 }
 
 uint32_t fields_hash_of(const visitor_key& key, const submission& s) {
-  hash_input input(domain::fields);
+  hash_input input(domain::fields, s.agent.size());
   const bool has_play_time = s.play_time_secs != absent;
   const bool has_watched = s.watched_percent != absent;
   input.put(

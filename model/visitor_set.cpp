@@ -323,7 +323,7 @@ void visitor_set::encode(std::string& out) const {
     out.resize(start + dense_bytes);
     char* to = out.data() + start;
     for (size_t i = 0; i < register_count; i += 4, to += 3) {
-      const uint32_t bits = static_cast<uint32_t>(dense_[i] | dense_[i + 1] << 6 | dense_[i + 2] << 12 | dense_[i + 3] << 18);
+      const auto bits = static_cast<uint32_t>(dense_[i] | dense_[i + 1] << 6 | dense_[i + 2] << 12 | dense_[i + 3] << 18);
       to[0] = static_cast<char>(bits);
       to[1] = static_cast<char>(bits >> 8);
       to[2] = static_cast<char>(bits >> 16);

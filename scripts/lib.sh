@@ -12,18 +12,24 @@ die() {
 }
 
 # To configure and build everything, the unit tests included.
-packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev libxxhash-dev libre2-dev
-  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev
+packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev zlib1g-dev libxxhash-dev libre2-dev
+  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev libssl-dev
   ca-certificates curl)
 # To run what was built.
-packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
-  libabsl20220623 librdkafka1 libjemalloc2 tzdata curl)
+packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zlib1g libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
+  libabsl20220623 librdkafka1 libjemalloc2 libssl3 tzdata curl)
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
-# For the end-to-end and the fuzz tests; kcat and librdkafka's run-time library are what the former speak to Kafka with.
-packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 python3 clang libclang-rt-14-dev llvm)
+# For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, and put an nginx before adtrackd.
+packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 nginx-light python3 python3-venv clang libclang-rt-14-dev llvm)
 # For the checks beyond the tests.
 packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
+
+# A bearer token that nobody can guess: 32 random bytes.
+make_token() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+
+# key_line NAME TOKEN: the line of a key file. The token goes by a pipe, so that no list of processes shows it.
+key_line() { printf '%s sha256:%s\n' "$1" "$(printf '%s' "$2" | sha256sum | cut -d ' ' -f 1)"; }
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then
@@ -46,6 +52,10 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   as_root apt-get update -q || die "apt-get update failed: is there a network, and are the package sources right?"
   as_root apt-get install -q -y --no-install-recommends "${missing[@]}" || die "these packages could not be installed: ${missing[*]} (adtrack needs Debian 12)"
+  # Debian starts what it installs; tests and benchmarks run an nginx of their own and want no other beside it.
+  case " ${missing[*]} " in
+  *" nginx-light "*) if [ -d /run/systemd/system ]; then as_root systemctl disable --now nginx; fi ;;
+  esac
 }
 
 # build PRESET [TARGET...]: configures and builds in build/PRESET; everything when no target is named.

@@ -11,7 +11,8 @@ binary=$root/build/release/adtrackd
 state=$root/build/quickstart
 pid_file=$state/adtrackd.pid
 log_file=$state/adtrackd.log
-key_file=$state/admin.key
+token_file=$state/admin.key # the demo's admin token, for the hints
+key_file=$state/admin.keys  # what the server knows of it
 ready_secs_max=60
 stop_secs_max=15
 
@@ -30,10 +31,11 @@ ready_port() { sed -n '/"event":"ready"/s/.*"port":\([0-9]*\).*/\1/p' "$log_file
 
 start_server() {
   mkdir -p "$state"
-  if [ ! -s "$key_file" ]; then
-    (umask 077 && head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$key_file")
-    say "made an admin key for the demo in ${key_file#"$root"/}"
+  if [ ! -s "$token_file" ]; then
+    (umask 077 && make_token >"$token_file")
+    say "made an admin key for the demo in ${token_file#"$root"/}"
   fi
+  key_line demo "$(cat "$token_file")" >"$key_file"
   [ ! -e "$log_file" ] || mv "$log_file" "$log_file.1"
   say "starting adtrackd with its data in ./data; it logs to ${log_file#"$root"/}"
   : >"$log_file"
@@ -52,7 +54,7 @@ wait_until_ready() {
 
 # create_ad TITLE DESCRIPTION URL
 create_ad() {
-  curl -fsS -o /dev/null "$base/api/v1/ads" -H "Authorization: Bearer $(cat "$key_file")" -H 'Content-Type: application/json' \
+  curl -fsS -o /dev/null "$base/api/v1/ads" -H "Authorization: Bearer $(cat "$token_file")" -H 'Content-Type: application/json' \
     -d "{\"title\":\"$1\",\"description\":\"$2\",\"url\":\"$3\"}" || die "a demo ad could not be created; see $log_file"
 }
 
@@ -91,7 +93,7 @@ adtrackd runs (process $(running_pid)) at $base. Try:
   curl '$base/metrics'
 
   # a new ad, with the demo's admin key
-  curl '$base/api/v1/ads' -H "Authorization: Bearer \$(cat ${key_file#"$root"/})" -H 'Content-Type: application/json' \\
+  curl '$base/api/v1/ads' -H "Authorization: Bearer \$(cat ${token_file#"$root"/})" -H 'Content-Type: application/json' \\
     -d '{"title": "Mine", "url": "https://example.com/mine"}'
 
 Stop it with scripts/quickstart.sh stop; its data stays in ./data. Its log is ${log_file#"$root"/}.

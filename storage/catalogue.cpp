@@ -118,6 +118,7 @@ status ads_catalogue::load() {
   for (const auto& [id, kept] : entries_) ids_.push_back(id);
   std::sort(ids_.begin(), ids_.end());
   skipped_ = skipped;
+  ++loads_;
   return {};
 }
 
@@ -197,6 +198,10 @@ ads_catalogue::change ads_catalogue::remove(uint64_t id, std::string_view if_mat
 const ad* ads_catalogue::find(uint64_t id) const {
   const auto at = entries_.find(id);
   return at == entries_.end() ? nullptr : &at->second.value;
+}
+
+void ads_catalogue::each(const std::function<void(const ad&)>& visit) const {
+  for (const auto id : ids_) visit(entries_.at(id).value);
 }
 
 ads_catalogue::slice ads_catalogue::page(uint32_t page, uint32_t limit) const {

@@ -46,7 +46,9 @@ public:
   const ad* find(uint64_t id) const; // null when there is none; valid until the next change
   // By id; `page` counts from 1; empty past the end. Costs O(limit).
   slice page(uint32_t page, uint32_t limit) const;
+  void each(const std::function<void(const ad&)>& visit) const; // by id
   size_t size() const noexcept { return ids_.size(); }
+  uint64_t loads() const noexcept { return loads_; }     // how often the stream was read: then any ad may have changed
   uint64_t skipped() const noexcept { return skipped_; } // entries of the last load that do not parse
 
 private:
@@ -64,6 +66,7 @@ private:
   std::function<int64_t()> now_ms_;
   entries entries_;
   std::vector<uint64_t> ids_; // sorted, those of entries_
+  uint64_t loads_ = 0;
   uint64_t skipped_ = 0;
   bool stale_ = false; // a write failed: the stream may hold more than this does
 };

@@ -46,7 +46,7 @@ public:
   std::atomic<uint64_t> rebuilds{0};
   std::atomic<uint32_t> brokers_up{0};
   void error(rd_kafka_resp_err_t code);
-  void from_statistics(const std::string& json); // of the producing connection
+  void from_statistics(const std::string& text); // of the producing connection
   void fill(kafka_stats& out) const;
 
 private:

@@ -26,8 +26,8 @@ struct fetcher::position {
   uint64_t connection = 0;
 };
 
-fetcher::fetcher(const kafka_options& options, std::string topic, uint32_t partitions, counters& counts, arrived told)
-    : options_(options), topic_name_(std::move(topic)), counts_(counts), arrived_(std::move(told)) {
+fetcher::fetcher(kafka_options options, std::string topic, uint32_t partitions, counters& counts, arrived told)
+    : options_(std::move(options)), topic_name_(std::move(topic)), counts_(counts), arrived_(std::move(told)) {
   context_.counts = &counts_;
   for (uint32_t p = 0; p < partitions; ++p) {
     positions_.push_back(std::make_unique<position>());
@@ -116,7 +116,7 @@ status fetcher::problem_of(const position& of, const rd_kafka_message_t& message
 
 // Moves what librdkafka has into `waiting`; false when there is nothing more to be had now.
 bool fetcher::fill(position& of, size_t max_records, taken& out) {
-  std::array<rd_kafka_message_t*, pop_max> messages;
+  std::array<rd_kafka_message_t*, pop_max> messages{};
   const size_t wanted = std::clamp<size_t>(max_records, 1, pop_max);
   const auto got = rd_kafka_consume_batch_queue(of.messages.get(), 0, messages.data(), wanted);
   if (got <= 0) return false;

@@ -21,7 +21,7 @@ public:
   // must not call back.
   using arrived = std::function<void(uint32_t)>;
 
-  fetcher(const kafka_options& options, std::string topic, uint32_t partitions, counters& counts, arrived told);
+  fetcher(kafka_options options, std::string topic, uint32_t partitions, counters& counts, arrived told);
   ~fetcher();
   fetcher(const fetcher&) = delete;
   fetcher& operator=(const fetcher&) = delete;

@@ -184,7 +184,7 @@ void inbox_on_kafka::accept(const rd_kafka_message_t& message) {
 
 // Moves what librdkafka has into waiting_; false when there is nothing more to be had now.
 bool inbox_on_kafka::fill(size_t max_records) {
-  std::array<rd_kafka_message_t*, pop_max> messages;
+  std::array<rd_kafka_message_t*, pop_max> messages{};
   const size_t wanted = std::clamp<size_t>(max_records, 1, pop_max);
   const auto got = rd_kafka_consume_batch_queue(arrivals_.get(), 0, messages.data(), wanted);
   for (size_t i = 0; got > 0 && i < static_cast<size_t>(got); ++i) {

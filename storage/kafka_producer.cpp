@@ -43,8 +43,8 @@ struct producer::call {
   call_list::iterator self;
 };
 
-producer::producer(const kafka_options& options, std::string topic, counters& counts, acknowledged told)
-    : options_(options), topic_(std::move(topic)), counts_(counts), acknowledged_(std::move(told)) {}
+producer::producer(kafka_options options, std::string topic, counters& counts, acknowledged told)
+    : options_(std::move(options)), topic_(std::move(topic)), counts_(counts), acknowledged_(std::move(told)) {}
 
 producer::~producer() {
   {

@@ -33,7 +33,7 @@ public:
   // `acknowledged(partition, offset)` is told of each durable record before its append's outcome is; offset -1: not known.
   using acknowledged = std::function<void(uint32_t partition, int64_t offset)>;
 
-  producer(const kafka_options& options, std::string topic, counters& counts, acknowledged told);
+  producer(kafka_options options, std::string topic, counters& counts, acknowledged told);
   ~producer(); // every append has its outcome when it returns
   producer(const producer&) = delete;
   producer& operator=(const producer&) = delete;

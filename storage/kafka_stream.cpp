@@ -123,7 +123,7 @@ status stream_on_kafka::read_up_to(int64_t end, newest_entries& out) {
     ~stopper() { rd_kafka_consume_stop(topic, only_partition); }
   } const stops{topic_handle_.get()};
   int64_t moved_ms = kafka::monotonic_ms();
-  std::array<rd_kafka_message_t*, pop_max> batch;
+  std::array<rd_kafka_message_t*, pop_max> batch{};
   for (int64_t next = 0; next < end;) {
     const auto got = rd_kafka_consume_batch_queue(messages.get(), poll_ms, batch.data(), batch.size());
     rd_kafka_poll(rk_.get(), 0);

@@ -1,6 +1,7 @@
 #include "storage/kafka_topics.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -112,7 +113,9 @@ status check_safety(const topic_shape& shape, const topic_view& seen, const std:
                                 " replicas and can lose what was acknowledged: give it at least " +
                                 std::to_string(safe_replicas) + anyway};
   const std::string insync = value("min.insync.replicas");
-  if (insync.size() > 3 || std::atoi(insync.c_str()) < safe_insync)
+  int insync_min = 0;
+  const auto read = std::from_chars(insync.data(), insync.data() + insync.size(), insync_min);
+  if (read.ec != std::errc() || insync_min < safe_insync)
     return {errc::mismatch, topic + " has min.insync.replicas=" + insync +
                                 " and can lose what was acknowledged: set it to at least " + std::to_string(safe_insync) +
                                 anyway};

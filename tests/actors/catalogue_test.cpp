@@ -54,6 +54,28 @@ BOOST_AUTO_TEST_CASE(what_is_created_is_readable_at_once_and_gone_after_removal)
   BOOST_TEST((fixture::why(f.ask(get_atom_v, made.id)) == failure::not_found));
 }
 
+BOOST_AUTO_TEST_CASE(what_everyone_sees_of_an_ad_follows_each_change) {
+  fixture f(false);
+  const auto look = [&](uint64_t id) {
+    std::string url;
+    const auto state = f.context->ads->find(id, &url);
+    return std::pair(state, url);
+  };
+  BOOST_TEST((look(1) == std::pair(ad_state::loading, std::string())));
+  f.spawn();
+  BOOST_TEST((look(1).first == ad_state::unknown));
+  const auto id = std::get<ad_written>(f.ask(create_atom_v, fixture::fields("one"))).value.id;
+  BOOST_TEST((look(id) == std::pair(ad_state::known, std::string("https://example.org/"))));
+  auto other = fixture::fields("one");
+  other.url = "https://example.net/";
+  f.ask(update_atom_v, id, other, std::string("\"77\"")); // not its version
+  BOOST_TEST(look(id).second == "https://example.org/");
+  f.ask(update_atom_v, id, other, std::string());
+  BOOST_TEST(look(id).second == "https://example.net/");
+  f.ask(delete_atom_v, id, std::string());
+  BOOST_TEST((look(id).first == ad_state::unknown));
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_ad_is_not_found_and_an_old_version_fails_its_precondition) {
   fixture f;
   BOOST_TEST((fixture::why(f.ask(update_atom_v, uint64_t{9}, fixture::fields("x"), std::string())) == failure::not_found));

@@ -60,6 +60,24 @@ BOOST_AUTO_TEST_CASE(all_or_none_of_the_items_are_taken) {
   BOOST_TEST(f.door->submit({click(2, 1, "b"), click(3, 1, "c")}));
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_is_taken_or_refused_as_a_whole_and_answered_once) {
+  fixture f;
+  f.serve();
+  BOOST_TEST(f.door->submit({click(1, 1, "a")}));
+  BOOST_TEST(!f.door->submit_batch(ticket_of(9), {click(2, 1, "b"), click(3, 1, "c")}));
+  BOOST_TEST(f.sink.count() == 0u);
+  f.taken.clear();
+  BOOST_TEST((f.why(1) == failure::not_durable));
+  BOOST_TEST(f.door->submit_batch(ticket_of(9), {click(2, 1, "b"), click(3, 1, "c")}));
+  BOOST_TEST(f.door->in_flight() == 2u);
+  f.taken.clear(); // lost on its way
+  BOOST_TEST((f.why(9) == failure::not_durable));
+  f.door->close();
+  BOOST_TEST(f.door->submit_batch(ticket_of(10), {click(2, 1, "b"), click(3, 1, "c")}));
+  BOOST_TEST((f.why(10) == failure::stopping));
+  BOOST_TEST(f.sink.count() == 3u);
+}
+
 BOOST_AUTO_TEST_CASE(a_clock_that_jumped_refuses_events_and_readiness_until_it_is_back) {
   fixture f;
   f.serve();

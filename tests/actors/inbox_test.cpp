@@ -234,6 +234,26 @@ BOOST_AUTO_TEST_CASE(bad_records_are_quarantined_once_and_do_not_hold_up_the_oth
   BOOST_TEST(f.metrics.quarantined("inbox_syntax").Value() == 2.0);
 }
 
+BOOST_AUTO_TEST_CASE(events_of_unknown_ads_are_quarantined_where_known_ones_are_wanted) {
+  fixture f([](node_options& o) { o.require_known_ads = true; });
+  f.add("click 7 e1");
+  f.start();
+  f.poll();
+  BOOST_TEST(f.logged().empty()); // nobody can say yet
+  BOOST_TEST(f.committed() == 0);
+  f.context->ads->load({{7, "https://example.com/"}});
+  f.poll();
+  BOOST_TEST(f.logged().size() == 1u);
+  f.context->ads->remove(7);
+  f.add("click 7 e2");
+  f.poll();
+  BOOST_TEST(f.logged().size() == 1u);
+  BOOST_TEST(f.committed() == 2);
+  const auto page = f.in_quarantine();
+  BOOST_REQUIRE(page.entries.size() == 1u);
+  BOOST_TEST(page.entries[0].reason == "inbox_unknown_ad");
+}
+
 BOOST_AUTO_TEST_CASE(garbage_alone_is_passed_over) {
   fixture f([](node_options& o) { o.inbox_batch_records = 100; });
   for (int i = 0; i < 1'000; ++i) f.add("garbage " + std::to_string(i));

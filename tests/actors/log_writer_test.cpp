@@ -14,6 +14,7 @@ using namespace adtrack::actors;
 using adtrack::testing::actor_fixture;
 using adtrack::testing::click;
 using adtrack::testing::scripted_log;
+using adtrack::testing::ticket_of;
 using std::chrono::milliseconds;
 
 namespace {
@@ -31,6 +32,29 @@ struct fixture : actor_fixture {
     job->batch = admit(std::move(items));
     for (auto serial : serials) job->records.push_back({1, "record " + std::to_string(serial)});
     caf::anon_send(writer, append_atom_v, std::move(job));
+  }
+  // A batch under the ticket `serial`, a record a partition that is named.
+  void send_batch(uint64_t serial, std::initializer_list<uint32_t> partitions) {
+    caf::anon_send(writer, append_atom_v, batch_job(serial, partitions));
+  }
+  append_ptr batch_job(uint64_t serial, std::initializer_list<uint32_t> partitions) {
+    std::vector<ingest_item> items;
+    for (size_t i = 0; i < partitions.size(); ++i) items.push_back(click(1'000 + i, 1, "b" + std::to_string(i)));
+    auto job = std::make_shared<append_job>();
+    job->batch = admit(std::move(items), ticket_of(serial));
+    for (auto partition : partitions) job->records.push_back({partition, "record"});
+    return job;
+  }
+  // What the batch of ticket 1 is told when the log says this of its records in partitions 0, 1, 0 and 1.
+  outcome told(const std::vector<storage::append_outcome>& said) {
+    append_group group;
+    group.jobs.push_back({0, batch_job(1, {0, 1, 0, 1})});
+    group.records = 4;
+    group.flights = context->flights;
+    const bool fine = group.finish(said, {});
+    const auto got = sink.only(1);
+    BOOST_TEST(fine == std::holds_alternative<batch_ingested>(got));
+    return got;
   }
   int64_t offset(uint64_t serial) {
     const auto got = std::get<ingested>(sink.only(serial));
@@ -164,6 +188,95 @@ BOOST_AUTO_TEST_CASE(what_is_spooled_is_accepted_without_a_position_but_for_a_co
   BOOST_TEST(f.log->reopen_calls == 0);
   request.receive([](int64_t) { BOOST_ERROR("events would be judged before it is in force"); },
                   [](const caf::error& why) { BOOST_TEST((why == make_error(trouble::not_durable))); });
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_has_one_outcome_with_the_highest_offset_of_each_shard) {
+  fixture f;
+  f.send({1});
+  f.send_batch(2, {1, 0, 1, 1});
+  f.send({3});
+  f.run();
+  BOOST_TEST(f.log->append_sizes == std::vector<size_t>{6}, boost::test_tools::per_element());
+  BOOST_TEST(f.sink.count() == 3u);
+  const auto batch = std::get<batch_ingested>(f.sink.only(2));
+  BOOST_TEST(batch.events == 4u);
+  BOOST_TEST(!batch.spooled);
+  BOOST_REQUIRE(batch.positions.size() == 2u);
+  BOOST_TEST((batch.positions[0].shard == 0 && batch.positions[0].offset == 0));
+  BOOST_TEST((batch.positions[1].shard == 1 && batch.positions[1].offset == 3));
+  BOOST_TEST(f.offset(1) == 0);
+  BOOST_TEST(f.offset(3) == 4);
+  BOOST_TEST(f.metrics.events("click", "accepted").Value() == 6.0);
+  BOOST_TEST(f.context->flights->count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_fails_as_a_whole_when_one_record_is_not_durable) {
+  using storage::append_fate;
+  for (auto bad : {append_fate::unknown, append_fate::refused})
+    for (size_t at = 0; at < 4; ++at) {
+      fixture f;
+      std::vector<storage::append_outcome> said(4, {append_fate::durable, 7});
+      said[at] = {bad, -1};
+      BOOST_TEST((std::get<failed>(f.told(said)).why == failure::not_durable));
+      BOOST_TEST(f.sink.count() == 1u);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_of_which_the_log_says_too_little_is_not_durable) {
+  for (size_t told = 0; told < 4; ++told) {
+    fixture f;
+    std::vector<storage::append_outcome> said(told, {storage::append_fate::durable, 7});
+    BOOST_TEST((std::get<failed>(f.told(said)).why == failure::not_durable));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_shard_of_which_an_offset_is_not_known_has_no_position) {
+  using storage::append_fate;
+  for (size_t at : {0u, 2u}) {
+    fixture f;
+    std::vector<storage::append_outcome> said(4, {append_fate::durable, 7});
+    said[at].offset = -1;
+    const auto batch = std::get<batch_ingested>(f.told(said));
+    BOOST_TEST(!batch.spooled);
+    BOOST_REQUIRE(batch.positions.size() == 1u);
+    BOOST_TEST(batch.positions[0].shard == 1u);
+    BOOST_TEST(batch.positions[0].offset == 7);
+  }
+  fixture f;
+  const auto spooled = std::get<batch_ingested>(
+      f.told({{append_fate::durable, 7}, {append_fate::durable, 3}, {append_fate::spooled, -1}, {append_fate::durable, 2}}));
+  BOOST_TEST(spooled.spooled);
+  BOOST_REQUIRE(spooled.positions.size() == 1u);
+  BOOST_TEST(spooled.positions[0].offset == 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_completes_once_whatever_becomes_of_its_append) {
+  fixture late;
+  late.log->next = scripted_log::mood::hold;
+  late.send_batch(1, {0, 1});
+  late.run();
+  BOOST_TEST(late.sink.count() == 0u);
+  late.context->flights->sweep(steady_clock::now() + std::chrono::seconds(60));
+  BOOST_TEST((late.why(1) == failure::timed_out));
+  late.log->release();
+  late.run();
+  BOOST_TEST(late.sink.count() == 1u);
+  fixture lost;
+  lost.log->next = scripted_log::mood::lose;
+  lost.send_batch(1, {0, 1});
+  lost.run();
+  BOOST_TEST((lost.why(1) == failure::not_durable));
+  fixture broken;
+  broken.log->next = scripted_log::mood::fail;
+  broken.send_batch(1, {0, 1});
+  broken.run();
+  BOOST_TEST((broken.why(1) == failure::not_durable));
+  fixture stopped;
+  stopped.log->next = scripted_log::mood::hold;
+  stopped.send_batch(1, {0, 1});
+  stopped.run();
+  stopped.context->flights->abandon(failure::stopping, "");
+  BOOST_TEST((stopped.why(1) == failure::stopping));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -18,7 +18,6 @@
 
 using namespace adtrack;
 using namespace adtrack::actors;
-using adtrack::testing::ad_in_shard;
 using adtrack::testing::click;
 using adtrack::testing::ticket_of;
 

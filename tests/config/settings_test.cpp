@@ -60,6 +60,9 @@ std::string other_value(const setting_row& row) {
   if (row.name == "kafka.min_insync_replicas") return "3";
   if (row.name == "log.backend") return ""; // the other one needs a second setting: it has a case of its own
   if (row.name == "analytics.default_limit") return "7";
+  if (row.name == "ingest.max_batch_bytes") return "4096";
+  if (row.name == "admin.port") return "";                            // needs admin.host: it has a case of its own
+  if (row.name.substr(0, 4) == "tls." && !row.is_number()) return ""; // need each other: they have one too
   std::string value = "other";
   if (row.is_number()) value = std::to_string(row.value() == std::to_string(row.max) ? row.min : row.max);
   if (const auto* choices = std::get_if<choice_target>(&row.target)) value = choices->names.back();
@@ -83,6 +86,25 @@ BOOST_AUTO_TEST_CASE(every_setting_can_be_set_by_flag_by_variable_and_by_file) {
       BOOST_TEST(r.changed[0].value == value);
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_port_for_admin_calls_needs_its_address) {
+  check_refused(read({"--admin.port", "9000"}), "admin.port is 9000, but there is no admin listener: set admin.host");
+  BOOST_TEST(read({"--admin.port", "9000", "--admin.host", "127.0.0.1"}).values.admin.port == 9'000);
+  BOOST_TEST(read({"--admin.port", "0", "--admin.host", "::1"}).values.admin.port == 0);
+}
+
+BOOST_AUTO_TEST_CASE(tls_files_need_each_other) {
+  const std::string both = "tls.certificate_file and tls.key_file: either both are set or none";
+  check_refused(read({"--tls.certificate_file", "c"}), both);
+  check_refused(read({"--tls.key_file", "k"}), both);
+  check_refused(read({"--tls.client_ca_file", "ca"}), "tls.client_ca_file is set, but there is no TLS: set tls.certificate_file");
+  check_refused(read({"--tls.client_ca_file", "ca", "--tls.certificate_file", "c", "--tls.key_file", "k"}),
+                "tls.client_ca_file is set, but there is no admin listener: set admin.host");
+  const auto r =
+      read({"--tls.client_ca_file", "ca", "--tls.certificate_file", "c", "--tls.key_file", "k", "--admin.host", "::1"});
+  BOOST_REQUIRE_MESSAGE(r.action == start_action::run, r.text);
+  BOOST_TEST(r.values.tls.client_ca_file == "ca");
 }
 
 BOOST_AUTO_TEST_CASE(flags_win_over_variables_and_variables_over_the_file) {
@@ -201,6 +223,8 @@ BOOST_AUTO_TEST_CASE(seconds_may_not_be_kept_longer_than_minutes) {
 }
 
 BOOST_AUTO_TEST_CASE(the_default_limit_may_not_be_over_the_highest) {
+  check_refused(read({"--ingest.max_batch_bytes", "16777217"}),
+                "ingest.max_batch_bytes is 16777217: must not be more than half of http.max_buffered_bytes, which is 33554432");
   check_refused(read({"--analytics.max_limit", "50"}),
                 "analytics.default_limit is 100: must not be more than analytics.max_limit, which is 50");
 }

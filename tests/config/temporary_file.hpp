@@ -15,11 +15,12 @@ public:
     const int fd = mkstemp(path_.data());
     BOOST_REQUIRE(fd >= 0);
     close(fd);
-    std::ofstream(path_, std::ios::binary) << contents;
+    write(contents);
   }
   ~temporary_file() { unlink(path_.c_str()); }
   temporary_file(const temporary_file&) = delete;
   temporary_file& operator=(const temporary_file&) = delete;
+  void write(const std::string& contents) { std::ofstream(path_, std::ios::binary) << contents; }
   const std::string& path() const noexcept { return path_; }
 
 private:

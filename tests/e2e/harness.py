@@ -4,6 +4,7 @@ Standard library only. Black box: nothing here knows more than the contract's HT
 
 import atexit
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -228,11 +229,17 @@ def binary_is_sanitized():
     return b"__asan_init" in data or b"__tsan_init" in data
 
 
-def admin_key_file(directory):
-    path = os.path.join(directory, "admin.keys")
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.write(ADMIN_KEY + "\n")
+def write_key_file(path, keys):
+    """`keys` are (name, token); the file is replaced as a whole."""
+    with open(path + ".new", "w", encoding="ascii") as file:
+        for name, token in keys:
+            file.write(f"{name} sha256:{hashlib.sha256(token.encode()).hexdigest()}\n")
+    os.rename(path + ".new", path)
     return path
+
+
+def admin_key_file(directory):
+    return write_key_file(os.path.join(directory, "admin.keys"), [("e2e", ADMIN_KEY)])
 
 
 class Server:

@@ -20,9 +20,10 @@ import harness  # noqa: E402
 import kafka  # noqa: E402
 
 # In the order in which a reader wants to know; the short ones first. These run on either log, each line says on which.
-SUITES = ["original_api", "ingest", "http_rules", "ads", "analytics", "duplicates", "metrics", "operations", "privacy", "freshness",
+SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "analytics", "duplicates", "metrics", "operations", "doors", "privacy",
+          "freshness",
           "restart", "kill9", "million", "memory"]
-EMBEDDED_SUITES = ["disk_full"]
+EMBEDDED_SUITES = ["disk_full", "openapi", "smuggling", "slow_clients"]
 KAFKA_SUITES = ["kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_secure", "kafka_flaky", "kafka_unclean", "kafka_faults"]
 
 

@@ -30,6 +30,7 @@ void check(const submission& e) {
   require(e.time_s > 0 && e.time_s <= now_s + 300);
   require(e.play_time_secs >= absent && e.play_time_secs <= 86'400);
   require(e.watched_percent >= absent && e.watched_percent <= 100);
+  require((e.type == event_type::playback) == (e.progress != playback_progress::none));
 }
 
 } // namespace
@@ -45,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   submission event;
   std::string syntax;
   std::vector<field_error> errors;
-  if (events.parse(data[0] % 2 == 0 ? event_type::click : event_type::impression, body, context, event, syntax, errors))
+  if (events.parse(static_cast<event_type>(data[0] % event_type_count), body, context, event, syntax, errors))
     check(event);
   else
     require(syntax.empty() != errors.empty());

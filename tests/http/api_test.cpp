@@ -244,7 +244,7 @@ BOOST_AUTO_TEST_CASE(the_quarantine_is_asked_for_with_the_admin_key) {
 }
 
 BOOST_AUTO_TEST_CASE(without_admin_keys_writes_are_403) {
-  options.admin_keys.clear();
+  options.admin_key_file.clear();
   raw_client c(start());
   BOOST_TEST(c.ask(with_method("DELETE", "/api/v1/ads/12", admin)).status == 403);
   BOOST_TEST(c.ask(get("/admin/v1/quarantine", admin)).status == 403);
@@ -253,8 +253,9 @@ BOOST_AUTO_TEST_CASE(without_admin_keys_writes_are_403) {
 BOOST_AUTO_TEST_CASE(ingest_and_read_keys_close_their_routes_only) {
   accept_all();
   gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::ads_page{}); };
-  options.ingest_keys = {"in"};
-  options.read_keys = {"out"};
+  temporary_file in(key_line("in", "in")), out(key_line("out", "out"));
+  options.ingest_key_file = in.path();
+  options.read_key_file = out.path();
   raw_client c(start());
   BOOST_TEST(c.ask(click("e")).status == 401);
   const std::string event = R"({"event_id":"e","ad_id":1})";

@@ -45,6 +45,26 @@ BOOST_AUTO_TEST_CASE(ports_and_ipv6_are_understood) {
   BOOST_TEST(client({"fd00::/9"}, "fd01::1", "X-Forwarded-For: [2001:db8::5]:80\r\n") == "2001:db8::5");
 }
 
+BOOST_AUTO_TEST_CASE(an_ipv4_address_within_ipv6_is_the_ipv4_one) {
+  BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 6.6.6.6, ::ffff:1.1.1.1, ::ffff:10.9.9.9\r\n") == "1.1.1.1");
+}
+
+BOOST_AUTO_TEST_CASE(garbage_is_no_address_however_it_begins) {
+  for (auto bad : {"[::1",        "::1]",     "[::1]x",    "[::1]:",    "[::1]:port",      "[1.1.1.1]",        "[]",
+                   "[",           "]",        "1.1.1.1:",  "1.1.1.1:x", "1.1.1.1:1:1",     "1.1.1.1:123456",   "1.1.1",
+                   "1.1.1.1.1",   "01.1.1.1", "1.1.1.256", "1.1.1.1/8", "fe80::1%eth0",    "2001:db8::5:80:x", "\"1.1.1.1\"",
+                   "for=1.1.1.1", "_hidden",  "unknown",   "-",         "1.1.1.1 2.2.2.2", "\xff\xff",         ","})
+    BOOST_TEST_CONTEXT(bad)
+  BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", "X-Forwarded-For: 6.6.6.6, " + std::string(bad) + "\r\n") == "10.1.1.1");
+}
+
+BOOST_AUTO_TEST_CASE(many_lines_and_entries_are_walked_in_order) {
+  std::string lines = "x-forwarded-for: 6.6.6.6\r\nX-FORWARDED-FOR: 1.1.1.1\r\n";
+  for (int i = 0; i < 40; ++i)
+    lines += "X-Forwarded-For: 10.0.0." + std::to_string(i) + "\t,10.0.1." + std::to_string(i) + " \r\n";
+  BOOST_TEST(client({"10.0.0.0/8"}, "10.1.1.1", lines) == "1.1.1.1");
+}
+
 BOOST_AUTO_TEST_CASE(prefixes_are_compared_by_the_bit) {
   proxy_list proxies;
   std::string error;

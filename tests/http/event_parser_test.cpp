@@ -240,9 +240,37 @@ BOOST_AUTO_TEST_CASE(what_is_not_exactly_one_json_object_is_refused) {
 BOOST_AUTO_TEST_CASE(invalid_utf8_and_raw_control_characters_are_refused) {
   for (std::string_view text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xe2\x82", "\xf5\x80\x80\x80", "\x01", "\n"})
     BOOST_TEST(broken(R"({"event_id":"e","ad_id":1,"agent":")" + std::string(text) + "\"}"));
-  BOOST_TEST(broken(std::string("{\"event_id\":\"e\",\"ad_id\":1,\"agent\":\"a\0b\"}", 41)));
+  BOOST_TEST(broken(std::string("{\"event_id\":\"e\",\"ad_id\":1,\"agent\":\"a\0b\"}", 40)));
   BOOST_TEST(broken(R"({"event_id":"e","ad_id":1,"agent":"\ud800"})"));
   BOOST_TEST(broken(R"({"event_id":"e","ad_id":1,"agent":"\x41"})"));
+}
+
+BOOST_AUTO_TEST_CASE(a_playback_is_a_click_with_its_progress) {
+  const auto playback = [](std::string_view more) {
+    return parse_event(R"({"event_id":"e","ad_id":1)" + std::string(more) + "}", event_type::playback);
+  };
+  for (auto named : {playback_progress::start, playback_progress::first_quartile, playback_progress::midpoint,
+                     playback_progress::third_quartile, playback_progress::complete}) {
+    auto p = playback(R"(,"play_time_secs":5,"watched_percent":25,"progress":")" + std::string(to_string(named)) + "\"");
+    BOOST_TEST((p.ok && p.event.type == event_type::playback && p.event.progress == named));
+    BOOST_TEST((p.event.play_time_secs == 5 && p.event.watched_percent == 25));
+  }
+  BOOST_TEST(playback("").message("progress") == "is required");
+  for (std::string_view wrong :
+       {"\"none\"", "\"Start\"", "\"\"", "\"start \"", "\"start\\u0000\"", "null", "1", "true", "[\"start\"]"})
+    BOOST_TEST_CONTEXT(wrong)
+  BOOST_TEST(playback(",\"progress\":" + std::string(wrong)).message("progress").find("must be \"start\"") == 0u);
+  BOOST_TEST(playback(R"(,"progress":"start","watched_percent":101)").message("watched_percent") ==
+             "must be an integer from 0 to 100");
+  BOOST_TEST(!playback(R"(,"progress":"start","progress":"start")").syntax.empty());
+}
+
+BOOST_AUTO_TEST_CASE(progress_is_an_unknown_field_of_other_events) {
+  for (auto type : {event_type::click, event_type::impression})
+    for (std::string_view value : {"\"start\"", "7", "null"}) {
+      auto p = parse_event(R"({"event_id":"e","ad_id":1,"progress":)" + std::string(value) + "}", type);
+      BOOST_TEST((p.ok && p.event.progress == playback_progress::none));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(an_event_that_names_its_own_type_is_read_by_the_rules_of_that_type) {
@@ -258,12 +286,16 @@ BOOST_AUTO_TEST_CASE(an_event_that_names_its_own_type_is_read_by_the_rules_of_th
   BOOST_TEST((click.ok && click.event.type == event_type::click && click.event.watched_percent == 80));
   auto impression = typed(R"({"type":"impression","watched_percent":800,"event_id":"e","ad_id":1})");
   BOOST_TEST((impression.ok && impression.event.type == event_type::impression && impression.event.watched_percent == absent));
+  auto playback = typed(R"({"progress":"midpoint","event_id":"e","ad_id":1,"type":"playback"})");
+  BOOST_TEST(
+      (playback.ok && playback.event.type == event_type::playback && playback.event.progress == playback_progress::midpoint));
+  BOOST_TEST(typed(R"({"event_id":"e","ad_id":1,"type":"playback"})").message("progress") == "is required");
   BOOST_TEST(impression.event.time_s == now_s);
   BOOST_TEST(!impression.event.time_given);
   BOOST_TEST(typed(R"({"event_id":"e","ad_id":1})").message("type") == "is required");
   for (std::string_view wrong : {"\"view\"", "\"Click\"", "1", "null", "\"\"", "\"click\\u0000\""})
     BOOST_TEST(typed(R"({"event_id":"e","ad_id":1,"type":)" + std::string(wrong) + "}").message("type") ==
-               "must be \"click\" or \"impression\"");
+               "must be \"click\", \"impression\" or \"playback\"");
   BOOST_TEST(!typed(R"({"type":"click","type":"click","event_id":"e","ad_id":1})").syntax.empty());
   BOOST_TEST(!typed("[]").syntax.empty());
   BOOST_TEST(!typed(R"({"type":"click","ad_id":1})").ok);

@@ -2,9 +2,11 @@
 // Thread-safe: the loops call it, the test completes.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -26,12 +28,19 @@ public:
     std::string if_match;
     quarantine_query quarantine;
   };
-  // Answers at once: an ingest item, or another call. Unset: the test completes.
+  struct batch {
+    actors::ticket from;
+    std::vector<actors::ingest_item> items;
+  };
+  // Answers at once: an ingest item, a batch, or another call. Unset: the test completes.
   std::function<actors::outcome(const actors::ingest_item&)> on_item;
+  std::function<actors::outcome(const std::vector<actors::ingest_item>&)> on_batch;
   std::function<actors::outcome(const asked&)> on_call;
   std::function<void()> on_state; // called by ready()
-  bool accepts = true;            // what submit() returns
+  bool accepts = true;            // what submit() and submit_batch() return
   actors::readiness state{true, {}, {}};
+  std::map<uint64_t, std::string> urls; // the ads that find_ad() knows; set before the first request
+  std::atomic<bool> ads_loaded{true};
 
   void bind(actors::completion_sink* sink) override {
     std::lock_guard lock(mutex_);
@@ -52,6 +61,22 @@ public:
     if (!done.empty()) sink_->complete(std::move(done));
     return true;
   }
+  bool submit_batch(actors::ticket t, std::vector<actors::ingest_item> items) override {
+    {
+      std::lock_guard lock(mutex_);
+      ++submits_;
+      if (!accepts) return false;
+    }
+    std::vector<actors::completion> done;
+    if (on_batch) done.push_back({t, on_batch(items)});
+    {
+      std::lock_guard lock(mutex_);
+      batches_.push_back({t, std::move(items)});
+    }
+    changed_.notify_all();
+    if (!done.empty()) complete_all(std::move(done));
+    return true;
+  }
   void query(actors::ticket t, analytics_query q) override {
     asked a{"query", t, std::move(q), 0, 0, 0, {}, {}, {}};
     ask(std::move(a));
@@ -68,6 +93,13 @@ public:
     ask({"delete_ad", t, {}, id, 0, 0, {}, std::move(m), {}});
   }
   void quarantine(actors::ticket t, quarantine_query q) override { ask({"quarantine", t, {}, 0, 0, 0, {}, {}, q}); }
+  actors::ad_state find_ad(uint64_t id, std::string* url) override {
+    if (!ads_loaded) return actors::ad_state::loading;
+    auto found = urls.find(id);
+    if (found == urls.end()) return actors::ad_state::unknown;
+    if (url != nullptr) *url = found->second;
+    return actors::ad_state::known;
+  }
   actors::readiness ready() override {
     if (on_state) on_state();
     return state;
@@ -79,6 +111,11 @@ public:
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::seconds(10), [&] { return items_.size() >= count; });
     return items_;
+  }
+  std::vector<batch> batches(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return batches_.size() >= count; });
+    return batches_;
   }
   std::vector<asked> calls(size_t count) {
     std::unique_lock lock(mutex_);
@@ -117,6 +154,7 @@ private:
   std::condition_variable changed_;
   actors::completion_sink* sink_ = nullptr;
   std::vector<actors::ingest_item> items_;
+  std::vector<batch> batches_;
   std::vector<asked> calls_;
   size_t submits_ = 0;
 };

@@ -32,8 +32,7 @@ struct raw_reply {
 
 class raw_client {
 public:
-  explicit raw_client(uint16_t port, int receive_buffer = 0) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  explicit raw_client(uint16_t port, int receive_buffer = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     timeval limit{10, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -46,14 +45,14 @@ public:
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd_ < 0 || ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) throw std::runtime_error("cannot connect");
   }
-  ~raw_client() { close(); }
+  virtual ~raw_client() { close(); }
   raw_client(const raw_client&) = delete;
   raw_client& operator=(const raw_client&) = delete;
 
   // False once the server took no more.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ssize_t n = transmit(bytes.data(), bytes.size());
       if (n <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(n));
     }
@@ -76,10 +75,10 @@ public:
     while ((end = held_.find("\r\n\r\n")) == std::string::npos)
       if (!more()) return r;
     r.head = held_.substr(0, end + 2);
-    r.status = std::atoi(r.head.c_str() + 9);
+    r.status = std::stoi(r.head.substr(9));
     held_.erase(0, end + 4);
     auto length = r.header("Content-Length");
-    size_t size = length.empty() || to_head ? 0 : static_cast<size_t>(std::atoll(length.c_str()));
+    size_t size = length.empty() || to_head ? 0 : static_cast<size_t>(std::stoll(length));
     while (held_.size() < size)
       if (!more()) return r;
     r.body = held_.substr(0, size);
@@ -90,19 +89,29 @@ public:
     send(bytes);
     return read(bytes.substr(0, 5) == "HEAD ");
   }
+  // True when no byte of an answer is there now.
+  bool silent() {
+    char one = 0;
+    return held_.empty() && ::recv(fd_, &one, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  }
   // True when the server closed and nothing is left to read.
   bool at_end() { return held_.empty() && !more() && closed_; }
+
+protected:
+  // As recv() and send().
+  virtual ssize_t receive(char* to, size_t size) { return ::recv(fd_, to, size, 0); }
+  virtual ssize_t transmit(const char* from, size_t size) { return ::send(fd_, from, size, MSG_NOSIGNAL); }
+  int fd_ = -1;
 
 private:
   bool more() {
     char buffer[16384];
-    ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+    ssize_t n = receive(buffer, sizeof buffer);
     closed_ = n == 0 || (n < 0 && errno == ECONNRESET);
     if (n <= 0) return false;
     held_.append(buffer, static_cast<size_t>(n));
     return true;
   }
-  int fd_ = -1;
   bool closed_ = false;
   std::string held_;
 };

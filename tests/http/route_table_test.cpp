@@ -7,8 +7,8 @@ using namespace adtrack::http;
 BOOST_AUTO_TEST_SUITE(http_route_table)
 
 BOOST_AUTO_TEST_CASE(each_path_finds_its_route_with_and_without_a_slash_at_the_end) {
-  for (auto where : {route::click, route::impression, route::ads, route::analytics, route::metrics, route::healthz, route::readyz,
-                     route::quarantine}) {
+  for (auto where : {route::click, route::impression, route::playback, route::events, route::ads, route::analytics,
+                     route::metrics, route::healthz, route::readyz, route::quarantine}) {
     std::string path(pattern(where));
     BOOST_TEST_CONTEXT(path) {
       BOOST_TEST((match_route(path).where == where));
@@ -32,11 +32,22 @@ BOOST_AUTO_TEST_CASE(an_ad_is_named_by_a_number_in_range) {
 }
 
 BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
-  BOOST_TEST(allowed_methods(route::click) == "POST, OPTIONS");
-  BOOST_TEST(allowed_methods(route::ads) == "GET, HEAD, POST, OPTIONS");
-  BOOST_TEST(allowed_methods(route::ad) == "GET, HEAD, PUT, DELETE, OPTIONS");
-  BOOST_TEST(allowed_methods(route::analytics) == "GET, HEAD, OPTIONS");
-  BOOST_TEST(allowed_methods(route::quarantine) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::click, true) == "POST, OPTIONS");
+  BOOST_TEST(allowed_methods(route::ads, true) == "GET, HEAD, POST, OPTIONS");
+  BOOST_TEST(allowed_methods(route::ad, true) == "GET, HEAD, PUT, DELETE, OPTIONS");
+  BOOST_TEST(allowed_methods(route::analytics, true) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::quarantine, true) == "GET, HEAD, OPTIONS");
+}
+
+BOOST_AUTO_TEST_CASE(admin_calls_are_not_on_a_listener_for_others) {
+  BOOST_TEST(!visible(route::quarantine, false));
+  BOOST_TEST(visible(route::quarantine, true));
+  for (auto r : {route::none, route::click, route::ads, route::ad, route::metrics, route::readyz}) BOOST_TEST(visible(r, false));
+  BOOST_TEST(allowed_methods(route::ads, false) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::ad, false) == "GET, HEAD, OPTIONS");
+  BOOST_TEST(allowed_methods(route::click, false) == "POST, OPTIONS");
+  BOOST_TEST(!allows(route::ad, http_method::del, false));
+  BOOST_TEST(allows(route::ad, http_method::del, true));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,12 +1,15 @@
 // A running server on a free loopback port over a fake gateway and a fixed clock.
 #pragma once
 
+#include <cstdio>
 #include <string>
 
 #include <boost/test/unit_test.hpp>
 
 #include "config/telemetry.hpp"
+#include "http/auth.hpp"
 #include "http/server.hpp"
+#include "tests/config/temporary_file.hpp"
 #include "tests/http/fake_gateway.hpp"
 #include "tests/http/raw_client.hpp"
 
@@ -14,9 +17,21 @@ namespace adtrack::tests {
 
 inline constexpr int64_t fixture_now_ms = 1'753'200'972'000;
 
+// A line of a key file.
+inline std::string key_line(const std::string& name, std::string_view token) {
+  std::string out = name + " sha256:";
+  for (uint8_t byte : http::sha256(token)) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    out += digits;
+  }
+  return out + "\n";
+}
+
 struct server_fixture {
   config::metrics metrics;
   fake_gateway gateway;
+  temporary_file admin_keys{key_line("root", "secret")};
   http::http_options options;
   std::unique_ptr<http::server> server;
 
@@ -25,7 +40,8 @@ struct server_fixture {
     options.host = "127.0.0.1";
     options.port = 0;
     options.linger_timeout_ms = 200;
-    options.admin_keys = {"secret"};
+    options.admin_key_file = admin_keys.path();
+    options.reload_ms = 3'600'000; // a test looks itself
   }
   uint16_t start() {
     server = std::make_unique<http::server>(options, gateway, metrics, [] { return fixture_now_ms; });

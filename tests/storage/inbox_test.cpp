@@ -160,10 +160,10 @@ void lag_is_what_is_not_committed() {
 } // namespace
 
 #define ADTRACK_INBOX_CASE(name)                                                                                                 \
-  BOOST_AUTO_TEST_CASE(name##_in_memory) { name<memory_fixture>(); }                                                             \
+  BOOST_AUTO_TEST_CASE(name##_in_memory) { (name<memory_fixture>)(); }                                                           \
   BOOST_AUTO_TEST_CASE(name##_on_kafka) {                                                                                        \
     ADTRACK_SKIP_WITHOUT_KAFKA(real_fixture)                                                                                     \
-    name<real_fixture>();                                                                                                        \
+    (name<real_fixture>)();                                                                                                      \
   }
 
 BOOST_AUTO_TEST_SUITE(every_inbox)
@@ -282,9 +282,9 @@ BOOST_AUTO_TEST_CASE(what_a_transaction_gave_up_is_not_given_and_its_marks_are_n
   const auto fine = [](rd_kafka_error_t* error) { BOOST_REQUIRE_MESSAGE(error == nullptr, rd_kafka_error_string(error)); };
   fine(rd_kafka_init_transactions(other.get(), 20'000));
   const std::string topic = f.kafka.prefix() + ".inbox";
-  const auto send = [&](const char* value) {
+  const auto send = [&](std::string value) {
     BOOST_REQUIRE(rd_kafka_producev(other.get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0),
-                                    RD_KAFKA_V_VALUE(const_cast<char*>(value), 1), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                    RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                                     RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR_NO_ERROR);
   };
   fine(rd_kafka_begin_transaction(other.get()));

@@ -341,7 +341,7 @@ private:
         BOOST_REQUIRE(book_.contains(entry.value));
         BOOST_TEST((book_[entry.value].said != append_fate::refused), entry.value << " was refused");
         BOOST_TEST(!book_[entry.value].gone, entry.value << " was removed");
-        const int64_t serial = std::atoll(entry.value.c_str());
+        const int64_t serial = std::stoll(entry.value);
         if (list == &*waiting) BOOST_TEST(serial > serial_before, "out of order");
         if (list == &*waiting) serial_before = serial;
       }

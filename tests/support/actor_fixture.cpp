@@ -321,8 +321,8 @@ void actor_fixture::advance(std::chrono::milliseconds by) {
   run();
 }
 
-actors::ingest_ptr actor_fixture::admit(std::vector<actors::ingest_item> items) {
-  auto batch = context->flights->admit(items);
+actors::ingest_ptr actor_fixture::admit(std::vector<actors::ingest_item> items, std::optional<actors::ticket> together) {
+  auto batch = context->flights->admit(items, together);
   BOOST_REQUIRE(batch);
   return batch;
 }

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -126,7 +127,7 @@ struct actor_fixture {
     kept.push_back(caf::actor_cast<caf::actor>(handle));
     return handle;
   }
-  actors::ingest_ptr admit(std::vector<actors::ingest_item> items);
+  actors::ingest_ptr admit(std::vector<actors::ingest_item> items, std::optional<actors::ticket> together = {});
   actors::reply_ptr reply(uint64_t serial) { return context->flights->admit(ticket_of(serial)); }
 
   int64_t now_ms = 1'700'000'000'000;

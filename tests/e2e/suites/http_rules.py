@@ -1,5 +1,7 @@
 """Contract section 6: problem documents, request ids, methods; and HTTP itself, where a wrong reading would mix up clients."""
 
+import gzip
+import http.client
 import json
 import re
 
@@ -146,6 +148,84 @@ def _(t):
         reply, rest = read_reply(connection, repr(request[:60]))
         check(reply is not None and reply.status in (200, 202), f"{reply}")
         equal(read_reply(connection, "after close", rest)[0], None, "a second reply")
+        connection.close()
+
+
+def _browser(connection, method, path, body=None, more=()):
+    """A request with the headers that a browser sends from a page of another site."""
+    headers = {"Host": "track.example", "User-Agent": AGENT, "Accept": "*/*", "Accept-Language": "fr-FR,fr;q=0.8,en;q=0.5",
+               "Accept-Encoding": "gzip, deflate, br", "Referer": "https://shop.example/", "Origin": "https://shop.example",
+               "DNT": "1", "Connection": "keep-alive", "Cookie": "_ga=GA1.2.3; consent=yes", "Sec-Fetch-Dest": "empty",
+               "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "cross-site", "Priority": "u=6", **dict(more)}
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    response = connection.getresponse()
+    data = response.read()
+    encoding = response.getheader("Content-Encoding", "identity")
+    check(encoding in ("identity", "gzip"), f"{method} {path}: Content-Encoding {encoding}")
+    return response, gzip.decompress(data) if encoding == "gzip" else data
+
+
+@suite.case("a browser keeps its six connections, sends beacons as text/plain and asks again with If-None-Match")
+def _(t):
+    ad = t.server.admin("POST", "/api/v1/ads", {"title": "T", "url": "http://example.com/"}).expect(201).json()
+    connections = [http.client.HTTPConnection(t.server.host, t.server.port, timeout=15) for _ in range(6)]
+    sockets, tag = [], None
+    for number in range(60):
+        connection = connections[number % 6]
+        beacon = json.dumps({"event_id": f"beacon-{number}", "ad_id": 4711}).encode()
+        response, _ = _browser(connection, "POST", CLICK, beacon, {"Content-Type": "text/plain;charset=UTF-8"}.items())
+        equal(response.status, 202, f"beacon {number}")
+        response, data = _browser(connection, "GET", f"/api/v1/ads/{ad['id']}", more={"If-None-Match": tag}.items() if tag else ())
+        if tag is None:
+            equal((response.status, json.loads(data)["id"]), (200, ad["id"]), "the ad")
+            tag = response.getheader("ETag")
+            check(tag, "no ETag")
+        else:
+            equal((response.status, data, response.getheader("ETag")), (304, b"", tag), "the ad, asked for again")
+        response, data = _browser(connection, "GET", "/api/v1/ads/analytics?ad_id=4711", more={"Cache-Control": "no-cache"}.items())
+        equal((response.status, "data" in json.loads(data)), (200, True), "analytics")
+        sockets.append((number % 6, connection.sock))
+    equal(len(set(sockets)), 6, "connections that it took")
+    for connection in connections:
+        connection.close()
+    reply = t.server.post_json(CLICK, {"event_id": "beacon-last", "ad_id": 4711}).expect(202)
+    row = t.server.analytics([reply.json()["position"]], ad_id=4711)["data"][0]
+    equal(row["gross_clicks"], 61, "beacons counted")
+
+
+@suite.case("an HTTP/1.0 client is answered, with keep-alive and without")
+def _(t):
+    body = b'{"event_id":"ten-%d","ad_id":1010}'
+    head = b"POST /api/v1/ads/click HTTP/1.0\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
+    kept = raw_connect(t.server)
+    for number in range(10):
+        stays = number < 9
+        sent = body % number
+        for request, status in ((head % (b"Connection: keep-alive\r\n" if stays else b"", len(sent)) + sent, 202),
+                                (b"GET /metrics HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200)):
+            kept.sendall(request)
+            reply, rest = read_reply(kept, f"HTTP/1.0, {number}")
+            check(reply is not None, f"the connection was closed before answer {number}")
+            reply.expect(status)
+            equal(reply.header("connection"), "keep-alive" if stays else "close", f"Connection of {reply}")
+            check(reply.header("transfer-encoding") is None and reply.header("content-length"), f"HTTP/1.0 knows a length only: {reply.headers}")
+            if not stays:
+                break
+    equal((rest, kept.recv(10)), (b"", b""), "what follows the last answer")
+    kept.close()
+    for request, status in ((b"GET /healthz HTTP/1.0\r\n\r\n", 200), (b"HEAD /healthz HTTP/1.0\r\n\r\n", 200), (b"GET /nope HTTP/1.0\r\n\r\n", 404),
+                            (head % (b"", 2) + b"{}", 400), (b"POST /api/v1/ads/click HTTP/1.0\r\n\r\n", 415)):
+        connection = raw_connect(t.server)
+        connection.sendall(request)
+        data = b""
+        while piece := connection.recv(65536):  # such a client reads to the end
+            data += piece
+        check(data.startswith(b"HTTP/1.1 %d " % status) and b"\r\nConnection: close\r\n" in data, f"{request!r} -> {data!r}")
         connection.close()
 
 

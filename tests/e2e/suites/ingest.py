@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 
 from harness import AGENT, Failure, Suite, check, equal
@@ -10,6 +11,7 @@ suite = Suite("ingest", "contract section 3: strict events, one problem document
 
 CLICK = "/api/v1/ads/click"
 IMPRESSION = "/api/v1/ads/impression"
+PLAYBACK = "/api/v1/ads/playback"
 _run = random.randrange(1 << 40)
 _numbers = iter(range(1, 1 << 30))
 
@@ -55,6 +57,34 @@ for _name in ("event_id", "ad_id"):
 _accepts("everything else may be absent", user_ip=..., agent=..., play_time_secs=..., watched_percent=..., timestamp=...)
 _accepts("an impression is taken", path=IMPRESSION, play_time_secs=..., watched_percent=...)
 _refuses("an impression is checked like a click", "ad_id", path=IMPRESSION, ad_id=0)
+for _value in ("start", "first_quartile", "midpoint", "third_quartile", "complete"):
+    _accepts(f"a playback with progress {_value}", path=PLAYBACK, progress=_value)
+_refuses("a playback without progress", "progress", path=PLAYBACK)
+for _value in ("none", "Start", "", "50", 50, None, ["start"]):
+    _refuses(f"a playback with progress {_value!r}", "progress", path=PLAYBACK, progress=_value)
+_refuses("a playback is checked like a click", "watched_percent", path=PLAYBACK, progress="start", watched_percent=101)
+_accepts("progress is an unknown field of a click", progress=7)
+_accepts("progress is an unknown field of an impression", path=IMPRESSION, progress="nonsense")
+
+
+@suite.case("playbacks of one ad are counted apart from its clicks, and by type in the metrics")
+def _(t):
+    ad = 990_001
+    positions = []
+    for progress in ("start", "midpoint", "complete"):
+        fields = _fields(ad_id=ad, progress=progress, watched_percent=50)
+        for _ in range(2):  # the second is a duplicate
+            positions.append(t.server.post_json(PLAYBACK, fields).expect(202).json()["position"])
+    positions.append(t.server.post_json(CLICK, _fields(ad_id=ad, watched_percent=10)).expect(202).json()["position"])
+    (row,) = t.server.analytics(positions, ad_id=ad)["data"]
+    equal((row["click_count"], row["gross_clicks"], row["impressions"], row["duplicates"], row["conflicts"]), (1, 1, 0, 3, 0), f"counts of {row}")
+    equal(row["avg_watch_percent"], 10.0, "averages are over clicks")
+    text = t.server.get("/metrics").expect(200).body.decode()
+    for fate, least in (("accepted", 6), ("counted", 3), ("duplicate", 3)):
+        found = re.search(rf'^adtrack_events_total{{fate="{fate}",type="playback"}} (\d+)$', text, re.MULTILINE)
+        check(found and int(found.group(1)) >= least, f"{fate} playbacks in the metrics: {found and found.group(0)}")
+
+
 
 _accepts("event_id may be one character", event_id="~")
 _accepts("event_id may have 128 characters", event_id="!" * 100 + f"{_run:028d}")

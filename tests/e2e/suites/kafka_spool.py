@@ -195,3 +195,30 @@ def _(t):
         cluster.thaw(1)
     kafka.wait_for("a 202 after the broker went on", 30, lambda: server.post_json(CLICK, _event(1)).status == 202, server)
     equal(server.stop(), 0, "exit code")
+
+
+@suite.case("while Kafka takes nothing, who follows a link or sees an image is sent on within redirect.max_wait_ms, and told")
+def _(t):
+    cluster, server = _start("spool-visits", log__outage="reject", redirect__max_wait_ms=300)
+    ad = server.admin("POST", "/api/v1/ads", {"title": "T", "url": "https://example.com/x"}).expect(201).json()["id"]
+
+    def visit(name):
+        return server.get(f"/api/v1/ads/{ad}/click", {"event_id": name}).expect(302)
+
+    equal(visit("before").header("adtrack-recorded"), None, "Adtrack-Recorded before")
+    cluster.freeze(1)
+    try:
+        began = time.monotonic()
+        reply = visit("dark")
+        took = time.monotonic() - began
+        equal((reply.header("location"), reply.header("adtrack-recorded")), ("https://example.com/x", "no"), "what the visitor sees")
+        check(took < 2, f"the visitor waited {took:.1f} s")
+        image = server.get(f"/api/v1/ads/{ad}/impression.gif").expect(200)
+        equal((len(image.body), image.header("adtrack-recorded")), (43, "no"), "the image")
+    finally:
+        cluster.thaw(1)
+    kafka.wait_for("a recorded visit after the broker went on", 30, lambda: visit("after").header("adtrack-recorded") is None, server)
+    kafka.settled(server)
+    check(_count(server) in (2, 3), f"{_count(server)} clicks: those before and after are sure, the one between is in doubt")
+    check(kafka.total(kafka.metrics(server), "adtrack_visits_total") >= 4, "the visits are not in the metrics")
+    equal(server.stop(), 0, "exit code")

@@ -173,6 +173,59 @@ def _(t):
     _attack(t, never_read)
 
 
+BATCH_HEAD = b"POST /api/v1/ads/events HTTP/1.1\r\nHost: e2e\r\nContent-Type: application/x-ndjson\r\n"
+
+
+def _batches(t, finish):
+    """100 clients each push a batch of 8 MiB at once; all but the last byte unless it is to be finished."""
+    total = 8 << 20
+
+    def push(server):
+        opened, statuses = {}, {}
+        for _ in range(100):
+            connection = raw_connect(server)
+            connection.sendall(BATCH_HEAD + b"Content-Length: %d\r\n\r\n" % total)
+            connection.setblocking(False)
+            opened[connection] = total if finish else total - 1
+        piece = b" " * 65536
+        until = time.monotonic() + 12
+        while opened and time.monotonic() < until:
+            readable, writable, _ = select.select(opened, [c for c in opened if opened[c]], [], 0.1)
+            for connection in writable:
+                with contextlib.suppress(OSError):
+                    opened[connection] -= connection.send(piece[:opened[connection]])
+            time.sleep(0.001)  # the neighbour's turn
+            for connection in readable:
+                data = b""
+                with contextlib.suppress(OSError):
+                    data = connection.recv(4096)
+                status = data[9:12].decode() or "closed"
+                statuses[status] = statuses.get(status, 0) + 1
+                del opened[connection]
+                connection.close()
+        t.note(f"statuses {dict(sorted(statuses.items()))}, {len(opened)} unanswered")
+        check(set(statuses) <= {"202", "408", "503", "closed"}, f"statuses {statuses}")
+        check(not opened, f"{len(opened)} of 100 clients were left hanging")
+        check(statuses.get("202" if finish else "408"), "none was served to its end")
+
+    _attack(t, push)
+
+
+@suite.case("100 clients that send a batch of 8 MiB each")
+def _(t):
+    _batches(t, True)
+
+
+@suite.case("100 clients that send a batch of 8 MiB each but for its last byte")
+def _(t):
+    _batches(t, False)
+
+
+@suite.case("500 MiB of a batch in chunks")
+def _(t):
+    _attack(t, lambda server: _flood(t, server, BATCH_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 65536 + b"\r\n", 500 << 20, {413}))
+
+
 @suite.case("2,000 idle keep-alive connections")
 def _(t):
     _need_descriptors(2000)

@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from harness import AGENT, Server, Skip, Suite, check, equal, raw_connect, read_reply, run_refused
+from harness import AGENT, Server, Skip, Suite, check, equal, raw_connect, read_reply, run_refused, write_key_file
 from load import Events, Ledger, Load
 
 suite = Suite("operations", "contract sections 6 and 7: settings, one process a directory, SIGTERM, JSON logs")
@@ -108,9 +108,7 @@ def _(t):
     server = Server(name="keys")
     for name in ("ingest", "read"):
         path = os.path.join(server.work_dir, f"{name}.keys")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f"# the {name} key\n{name}-key-1\n\n{name}-key-2\n")
-        server.flags[f"{name}.key_file"] = path
+        server.flags[f"{name}.key_file"] = write_key_file(path, [("one", f"{name}-key-1"), ("two", f"{name}-key-2")])
     server.start()
     event = {"event_id": "k", "ad_id": 1}
     for key, status in ((None, 401), ("Bearer read-key-1", 401), ("Bearer ingest-key-1", 202), ("Bearer ingest-key-2", 202), ("bearer ingest-key-2", 202)):
