@@ -4,10 +4,10 @@
 
 namespace adtrack::actors {
 
-void ad_directory::load(std::vector<std::pair<uint64_t, std::string>> urls) {
+void ad_directory::load(const std::vector<std::pair<uint64_t, std::string>>& urls) {
   absl::flat_hash_map<uint64_t, std::string> fresh;
   fresh.reserve(urls.size());
-  for (auto& [id, url] : urls) fresh.insert_or_assign(id, std::move(url));
+  for (const auto& [id, url] : urls) fresh.insert_or_assign(id, url);
   std::unique_lock lock(mutex_);
   urls_.swap(fresh);
   loaded_ = true;

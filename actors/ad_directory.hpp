@@ -16,7 +16,7 @@ namespace adtrack::actors {
 
 class ad_directory {
 public:
-  void load(std::vector<std::pair<uint64_t, std::string>> urls); // all there are; until then every look says `loading`
+  void load(const std::vector<std::pair<uint64_t, std::string>>& urls); // all there are; until then every look says `loading`
   void put(uint64_t id, std::string url);
   void remove(uint64_t id);
 

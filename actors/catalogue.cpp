@@ -48,7 +48,7 @@ void catalogue_state::show(uint64_t id) {
   if (shown_loads_ != ads_->loads()) {
     std::vector<std::pair<uint64_t, std::string>> urls;
     ads_->each([&urls](const ad& one) { urls.emplace_back(one.id, one.fields.url); });
-    context_->ads->load(std::move(urls));
+    context_->ads->load(urls);
     shown_loads_ = ads_->loads();
   } else if (const auto* now = ads_->find(id)) {
     context_->ads->put(id, now->fields.url);

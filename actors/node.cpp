@@ -57,7 +57,7 @@ struct node::impl {
   void spawn();
   front_door_ports ports();
   bool end(const handles& actors, bool gently, steady_clock::time_point deadline) const;
-  bool end_all(steady_clock::time_point deadline);
+  bool end_all(steady_clock::time_point deadline) const;
   bool stop(steady_clock::time_point deadline);
 
   context_ptr context;
@@ -159,7 +159,7 @@ bool node::impl::end(const handles& actors, bool gently, steady_clock::time_poin
 
 // From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied. No handle may be left when
 // this returns: a detached thread ends only when its actor has no owner.
-bool node::impl::end_all(steady_clock::time_point deadline) {
+bool node::impl::end_all(steady_clock::time_point deadline) const {
   handles first = {plain(analyst), plain(librarian)};
   if (intake) first.push_back(plain(intake));
   return end(first, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&

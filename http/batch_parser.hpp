@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "actors/gateway.hpp"
@@ -40,7 +41,7 @@ enum class batch_verdict : uint8_t { read, broken, too_many };
 
 class batch_parser {
 public:
-  explicit batch_parser(const batch_limits& limits) : limits_(limits), events_("item") {}
+  explicit batch_parser(batch_limits limits) : limits_(std::move(limits)), events_("item") {}
 
   // Reads `body`, a part of memory behind which event_padding bytes must be readable. With `broken`, `why` is a sentence.
   batch_verdict parse(batch_format format, std::string_view body, const event_context& context, batch_reading& out,

@@ -22,13 +22,13 @@ batch_limits limits_of(const http_options& options, actors::gateway& gateway) {
 }
 
 // Each error under the item that it belongs to: "[3].ad_id", or "[3]" for the item as a whole.
-std::vector<field_error> all_errors(std::vector<rejection> rejections) {
+std::vector<field_error> all_errors(const std::vector<rejection>& rejections) {
   std::vector<field_error> out;
-  for (auto& [index, errors] : rejections)
-    for (auto& error : errors) {
+  for (const auto& [index, errors] : rejections)
+    for (const auto& error : errors) {
       std::string field = "[" + std::to_string(index) + "]";
       if (!error.field.empty()) field += "." + error.field;
-      out.push_back({std::move(field), std::move(error.message)});
+      out.push_back({std::move(field), error.message});
     }
   return out;
 }
@@ -138,7 +138,7 @@ bool batch_pool::work(batch_job& job, batch_parser& parser, std::string& inflate
   const size_t bad = reading.rejected();
   if (reading.items.empty() && bad > 0)
     return answer(problem_kind::validation, "Of the " + std::to_string(bad) + " events none is valid; see errors.",
-                  all_errors(std::move(reading.rejections)));
+                  all_errors(reading.rejections));
   return submit(job, reading);
 }
 

@@ -383,8 +383,8 @@ void event_loop::drive(connection& c) {
       if (got == 0) break;
       borrowed = c.in.empty();
       if (!borrowed) {
-        // At once for all that will come: what is not written yet costs no memory.
-        if (c.in.capacity() < c.frame.size() + spare_bytes) reserve_just(c.in, c.frame.size() + spare_bytes);
+        // Of a batch at once for all that will come: what is not written yet costs no memory.
+        if (awaits_batch(c) && c.in.capacity() < c.frame.size() + spare_bytes) reserve_just(c.in, c.frame.size() + spare_bytes);
         c.in.append(scratch_, 0, got);
       }
       bytes = borrowed ? std::string_view(scratch_).substr(0, got) : std::string_view(c.in);
@@ -733,11 +733,16 @@ void event_loop::after(connection& c) {
   if (c.open()) arm(c);
 }
 
-// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work. A body whose length is known
-// counts in full from its first byte on: whoever was let in is not refused half way, and the others know it before they have sent it.
+// The rest of a body that is larger than that of one event.
+bool event_loop::awaits_batch(const connection& c) const {
+  return c.seen == framer::state::need_body && c.frame.head().content_length > options_.max_body_bytes;
+}
+
+// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work. A batch whose length is known
+// counts in full from its first byte on: whoever was let in is not refused half way, and the others know it before they have sent
+// it. Bodies of the size of one event count as they come: who only announces them takes no room from others.
 void event_loop::account(connection& c) {
-  size_t body = c.seen == framer::state::need_body ? c.frame.size() : 0;
-  size_t holds = std::max(c.in.capacity(), body) + c.out.capacity() + c.frame.held_bytes();
+  size_t holds = std::max(c.in.capacity(), awaits_batch(c) ? c.frame.size() : 0) + c.out.capacity() + c.frame.held_bytes();
   for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
   if (holds <= 256) holds = 0; // small strings
   bool more = holds > c.accounted;

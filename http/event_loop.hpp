@@ -88,6 +88,7 @@ private:
   void flush(connection& c);
   void discard(connection& c);
   void after(connection& c);
+  bool awaits_batch(const connection& c) const;
   void account(connection& c);
   void arm(connection& c);
   void queue(connection& c);

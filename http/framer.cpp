@@ -156,9 +156,8 @@ framer::state framer::advance(std::string_view bytes, const frame_limits& limits
     }
     size_t line_end = end - 1;
     bool ok = true;
-    if (first && end - at_ > limits.max_line_bytes + 32) {
-      return fail(414, "the request target is too long");
-    } else if (first) {
+    if (first && end - at_ > limits.max_line_bytes + 32) return fail(414, "the request target is too long");
+    if (first) {
       ok = request_line(bytes, line_end, limits);
       head_.headers_at = static_cast<uint32_t>(end + 1);
       if (ok) phase_ = phase::headers;
@@ -311,7 +310,7 @@ bool framer::header_line(std::string_view bytes, size_t end) {
   auto raw = line.substr(colon + 1);
   if (!all_of(value_chars, raw)) return fail(400, "a header value holds a control character"), false;
   auto value = trim(raw);
-  size_t at = static_cast<size_t>(value.data() - bytes.data());
+  auto at = static_cast<size_t>(value.data() - bytes.data());
   bool known = false;
   if (!framing_header(name, value, known)) return false;
   if (known) return true;

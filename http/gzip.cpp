@@ -1,5 +1,6 @@
 #include "http/gzip.hpp"
 
+#define ZLIB_CONST // zlib only reads its input
 #include <zlib.h>
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int gzip_only = 15 + 16; // the largest window, and a gzip header where zlib's own would be taken otherwise
 constexpr size_t first_guess = 4;  // times smaller is what events become, at the least
-constexpr size_t least_room = 64 * 1024;
+constexpr size_t least_room = 64 << 10;
 
 struct end_inflate {
   void operator()(z_stream* z) const { inflateEnd(z); }
@@ -27,7 +28,7 @@ gunzip_verdict gunzip(std::string_view packed, size_t bytes_max, std::string& ou
   z_stream z{};
   if (inflateInit2(&z, gzip_only) != Z_OK) throw std::bad_alloc();
   const std::unique_ptr<z_stream, end_inflate> ending(&z);
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data())); // zlib only reads there
+  z.next_in = reinterpret_cast<const Bytef*>(packed.data());
   z.avail_in = static_cast<uInt>(packed.size());
   out.clear();
   for (size_t used = 0;;) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the benchmarks side by side and prints their tables; tests/bench/README.md says how to read them.
-# `bench.sh` runs front, batch, query and apply, `bench.sh PART...` those named: also kafka, which starts a real broker of its own.
+# `bench.sh` runs front, batch, idle, query and apply, `bench.sh PART...` those named: also kafka, which starts a real broker of its own.
 # Installs nginx-light, wrk and Go when they are missing, and builds what is not built. Can be run again.
 set -euo pipefail
 
@@ -70,6 +70,9 @@ part_front() {
 part_batch() {
   python3 tests/bench/batch.py --dir "$work" --rounds "${BENCH_ROUNDS:-3}" --seconds "${BENCH_SECONDS:-5}" --events "${BENCH_BATCH:-500}"
 }
+part_idle() {
+  python3 tests/bench/idle.py --dir "$work" --rounds "${BENCH_ROUNDS:-5}" --seconds "${BENCH_SECONDS:-4}" --idle "${BENCH_IDLE:-10000}"
+}
 part_query() {
   python3 tests/bench/query.py --dir "$work" --ads "${BENCH_ADS:-100000}" --rate "${BENCH_RATE:-5000}" --queries "${BENCH_QUERIES:-4000}"
 }
@@ -87,9 +90,9 @@ part_kafka() {
 }
 
 parts=("$@")
-[ "$#" -gt 0 ] || parts=(front batch query apply)
+[ "$#" -gt 0 ] || parts=(front batch idle query apply)
 for part in "${parts[@]}"; do
-  declare -F "part_$part" > /dev/null || die "unknown part $part: front, batch, query, apply or kafka"
+  declare -F "part_$part" > /dev/null || die "unknown part $part: front, batch, idle, query, apply or kafka"
 done
 for part in "${parts[@]}"; do
   say
