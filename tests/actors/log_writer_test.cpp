@@ -52,7 +52,7 @@ struct fixture : actor_fixture {
     group.records = 4;
     group.flights = context->flights;
     const bool fine = group.finish(said, {});
-    const auto got = sink.only(1);
+    auto got = sink.only(1);
     BOOST_TEST(fine == std::holds_alternative<batch_ingested>(got));
     return got;
   }

@@ -166,7 +166,8 @@ BOOST_AUTO_TEST_CASE(stopping_answers_what_is_in_flight_and_refuses_what_is_new)
   n.wait_ready();
   std::vector<ingest_item> items;
   for (uint64_t serial = 1; serial <= 500; ++serial) items.push_back(click(serial, serial, "e" + std::to_string(serial)));
-  BOOST_REQUIRE(n.running->door().submit(std::move(items)));
+  const bool taken = n.running->door().submit(std::move(items));
+  BOOST_REQUIRE(taken);
   BOOST_TEST(n.stop());
   BOOST_REQUIRE(n.sink.wait_count(500));
   for (uint64_t serial = 1; serial <= 500; ++serial) BOOST_TEST(std::holds_alternative<ingested>(n.sink.wait_for(serial)));

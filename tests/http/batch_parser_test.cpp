@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(an_array_that_is_no_json_is_broken_as_a_whole) {
                            "[" + a + ",[}]",
                            "[" + a + ",{\"a\\\"]",
                            std::string("["),
-                           "[" + a + "\0]",
+                           "[" + a + std::string(1, '\0') + "]",
                            "[" + a + ",'x']",
                            std::string("[") + std::string(1, '\0') + "]",
                            "[" + a + ";" + a + "]"})

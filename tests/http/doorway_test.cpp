@@ -74,11 +74,11 @@ BOOST_AUTO_TEST_CASE(a_full_main_listener_does_not_keep_an_operator_out) {
   BOOST_TEST(b.ask(get("/healthz")).status == 200);
   raw_client c(port);
   BOOST_TEST(c.read().status == 503);
-  raw_client operator_(server->admin_port());
-  BOOST_TEST(operator_.ask(get("/readyz")).status == 200);
+  raw_client caller(server->admin_port());
+  BOOST_TEST(caller.ask(get("/readyz")).status == 200);
   raw_client second(server->admin_port());
   BOOST_TEST(second.read().status == 503);
-  operator_.reset();
+  caller.reset();
   a.reset();
   b.reset();
   BOOST_TEST(server->drain(std::chrono::seconds(10)));

@@ -1,6 +1,7 @@
 // Text as one gzip member.
 #pragma once
 
+#define ZLIB_CONST // zlib only reads its input
 #include <zlib.h>
 
 #include <stdexcept>
@@ -13,7 +14,7 @@ inline std::string gzipped(std::string_view text, int level = 6) {
   z_stream z{};
   if (deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::runtime_error("deflateInit2");
   std::string out(deflateBound(&z, text.size()) + 64, '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  z.next_in = reinterpret_cast<const Bytef*>(text.data());
   z.avail_in = static_cast<uInt>(text.size());
   z.next_out = reinterpret_cast<Bytef*>(out.data());
   z.avail_out = static_cast<uInt>(out.size());

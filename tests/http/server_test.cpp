@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE(a_body_of_64_KiB_passes_and_one_byte_more_is_413) {
   accept_all();
   raw_client c(start());
   std::string body = R"({"event_id":"e","ad_id":1,"x":")";
-  body += std::string(64 * 1024 - body.size() - 2, 'x') + "\"}";
+  body += std::string((size_t{64} << 10) - body.size() - 2, 'x') + "\"}";
   BOOST_TEST(c.ask(post("/api/v1/ads/click", body)).status == 202);
   BOOST_TEST(c.ask(post("/api/v1/ads/click", body + " ")).status == 413);
 }

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_large_answer_reaches_a_slow_reader) {
 BOOST_AUTO_TEST_CASE(a_body_of_many_records_is_read) {
   tls_client c(start());
   std::string body = R"({"event_id":"e","ad_id":1,"x":")";
-  body += std::string(64 * 1024 - body.size() - 2, 'x') + "\"}";
+  body += std::string((size_t{64} << 10) - body.size() - 2, 'x') + "\"}";
   BOOST_TEST(c.ask(post("/api/v1/ads/click", body)).status == 202);
   BOOST_TEST(c.ask(post("/api/v1/ads/click", body + " ")).status == 413);
   BOOST_TEST(c.at_end());
@@ -279,14 +279,14 @@ BOOST_AUTO_TEST_CASE(bad_files_refuse_the_start) {
 
 BOOST_AUTO_TEST_CASE(the_admin_listener_can_ask_for_a_certificate) {
   tls_identity authority("authority"), stranger_authority("authority");
-  tls_identity friend_("friend", &authority), stranger("stranger", &stranger_authority);
+  tls_identity known("friend", &authority), stranger("stranger", &stranger_authority);
   temporary_file ca(authority.certificate_pem());
   options.tls_client_ca_file = ca.path();
   options.admin_host = "127.0.0.1";
   options.admin_port = 0;
   uint16_t port = start();
   for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-    tls_client good(server->admin_port(), {version, &friend_, {}, 0});
+    tls_client good(server->admin_port(), {version, &known, {}, 0});
     BOOST_TEST(good.ask(get("/healthz")).status == 200);
     tls_client none(server->admin_port(), {version, nullptr, {}, 0}), bad(server->admin_port(), {version, &stranger, {}, 0});
     BOOST_TEST(none.ask(get("/healthz")).status == 0);
@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(the_admin_listener_can_ask_for_a_certificate) {
   BOOST_TEST(tls_client(port).ask(get("/healthz")).status == 200); // the main one asks nobody
   ca.write(stranger_authority.certificate_pem());
   server->look_at_files();
-  tls_client now(server->admin_port(), {0, &stranger, {}, 0}), before(server->admin_port(), {0, &friend_, {}, 0});
+  tls_client now(server->admin_port(), {0, &stranger, {}, 0}), before(server->admin_port(), {0, &known, {}, 0});
   BOOST_TEST(now.ask(get("/healthz")).status == 200);
   BOOST_TEST(before.ask(get("/healthz")).status == 0);
 }

@@ -159,12 +159,14 @@ void lag_is_what_is_not_committed() {
 
 } // namespace
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the name of a template cannot stand in parentheses
 #define ADTRACK_INBOX_CASE(name)                                                                                                 \
-  BOOST_AUTO_TEST_CASE(name##_in_memory) { (name<memory_fixture>)(); }                                                           \
+  BOOST_AUTO_TEST_CASE(name##_in_memory) { name<memory_fixture>(); }                                                             \
   BOOST_AUTO_TEST_CASE(name##_on_kafka) {                                                                                        \
     ADTRACK_SKIP_WITHOUT_KAFKA(real_fixture)                                                                                     \
-    (name<real_fixture>)();                                                                                                      \
+    name<real_fixture>();                                                                                                        \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 BOOST_AUTO_TEST_SUITE(every_inbox)
 
