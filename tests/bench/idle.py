@@ -3,6 +3,7 @@
 run; and what the first connection beyond http.max_connections is told. See README.md for how to read it."""
 
 import argparse
+import itertools
 import os
 import resource
 import socket
@@ -15,12 +16,15 @@ import peers
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
+calls = itertools.count(1)
+
+
 def open_idle(server, count):
-    """Connections that were answered once and stay. From several local addresses, as one has too few ports for very many."""
-    idle = []
+    """Connections that were answered once and stay. From local addresses of their own: one has too few ports, and closed ones rest."""
+    idle, call = [], next(calls)
     for number in range(count):
         connection = socket.socket()
-        connection.bind((f"127.0.0.{2 + number // 20_000}", 0))
+        connection.bind((f"127.1.{call}.{1 + number // 10_000}", 0))
         connection.connect((server.host, server.port))
         connection.sendall(REQUEST)
         idle.append(connection)
@@ -93,7 +97,8 @@ def main():
     ratios = sorted(b["p99_ms"] / a["p99_ms"] for a, b in zip(without, beside))
     print(f"p99 beside / alone: {statistics.median(ratios):.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f} over the rounds; aim 1.5 x)")
     print(f"memory: {max(memory):.1f} KiB a connection in the first round's growth, aim 20 (the kernel's own buffers are not in it)")
-    if options.limit:
+    options.limit = min(options.limit, hard - 500)  # what one process may have open, here and in the server
+    if options.limit > 0:
         said, retry, inside = one_too_many(os.path.join(options.dir, "limit"), options.limit)
         print(f"connection {options.limit + 1}: {said}, {'with' if retry else 'without'} Retry-After; those inside are {'' if inside else 'not '}answered")
 
