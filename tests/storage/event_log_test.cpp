@@ -1,8 +1,10 @@
 // One suite for every event log, then what only the embedded one promises: that it survives, and how it fails.
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <random>
 #include <thread>
 #include <tuple>
 
@@ -125,6 +127,17 @@ std::vector<std::string> values(event_log& log, uint32_t partition, int64_t from
   BOOST_TEST(all);
   return out;
 }
+
+// Text that does not compress.
+struct random_bytes {
+  explicit random_bytes(uint32_t seed) : engine(seed) {}
+  std::string operator()(size_t count) {
+    std::string out(count, '\0');
+    for (auto& c : out) c = static_cast<char>(engine());
+    return out;
+  }
+  std::mt19937 engine;
+};
 
 // A log that has to ask whether an offset exists gives nothing until it knows.
 result<std::vector<stored_record>> read_outside(event_log& log, uint32_t partition, int64_t from) {
@@ -445,6 +458,31 @@ BOOST_AUTO_TEST_CASE(reads_across_many_small_files_and_gives_trimmed_ones_back) 
   f.open();
   BOOST_TEST(f.log->begin(0) == total / 2);
   check();
+}
+
+// A file is given back once all of it is below the first offset kept, and not when its last run merely begins there.
+BOOST_AUTO_TEST_CASE(gives_files_back_and_keeps_every_record_of_a_run_that_is_trimmed_in_its_middle) {
+  rocksdb_fixture f(1 << 20, 0);
+  constexpr int64_t total = 20'000, together = 20, step = 10;
+  random_bytes noise(7); // what does not compress, so that there are several files
+  for (int64_t i = 0; i < total;) {
+    std::vector<log_record> records;
+    for (int64_t k = 0; k < together; ++k, ++i) records.push_back({0, std::to_string(i) + " " + noise(3'000)});
+    append(*f.log, std::move(records));
+  }
+  f.open();
+  const auto tables = [&] {
+    return std::ranges::count_if(std::filesystem::directory_iterator(f.directory.path() + "/log"),
+                                 [](const auto& file) { return file.path().extension() == ".sst"; });
+  };
+  const auto before = tables();
+  for (int64_t below = step; below < total; below += step) {
+    BOOST_REQUIRE(f.log->trim(0, below).ok());
+    const auto kept = f.log->read(0, below, 1, 1 << 20);
+    BOOST_REQUIRE_MESSAGE(kept.ok(), kept.why.message);
+    BOOST_REQUIRE(kept.value->front().value.starts_with(std::to_string(below) + " "));
+  }
+  BOOST_TEST(tables() < before);
 }
 
 namespace {
