@@ -432,7 +432,7 @@ class Server:
         """Every row of the whole log by ad, over all pages."""
         rows, page = {}, 1
         while True:
-            answer = self.analytics(after if page == 1 else (), limit=1000, page=page)
+            answer = self.analytics(after if page == 1 else (), limit=1000, page=page, timeout_ms=9500)  # the longest there is
             check(answer["complete"], f"an answer lacks shards: {answer['shards']}")
             for row in answer["data"]:
                 check(row["ad_id"] not in rows, f"ad {row['ad_id']} stands on two pages")
