@@ -26,12 +26,13 @@ struct doorway {
   doorway(const http_options& options, config::metrics& metrics);
   // Reads the options' lists and files for the first time. False: `error` says what cannot be used.
   bool open(std::string& error);
-  // Looks at the files again; see key_doors and tls_files. One thread at a time.
+  // Looks at the files again. One thread at a time.
   void look();
   std::vector<std::string> troubles() const; // sentences for /readyz
 
 private:
   const http_options& options_;
+  std::vector<config::watched_files*> files_;
 };
 
 } // namespace adtrack::http

@@ -2,9 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <prometheus/counter.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,10 +12,10 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <random>
 
 #include "config/telemetry.hpp"
 #include "http/buffers.hpp"
+#include "http/peer_address.hpp"
 
 namespace adtrack::http {
 namespace {
@@ -37,36 +35,12 @@ int64_t steady_us() {
 
 uint64_t key_of(const connection& c) { return uint64_t{c.generation} << 32 | c.slot; }
 
-ip_address peer_of(int fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  ip_address out;
-  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return out;
-  if (storage.ss_family == AF_INET) {
-    out.kind = ip_address::family::v4;
-    std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, 4);
-  } else if (storage.ss_family == AF_INET6) {
-    const auto& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
-    bool mapped = IN6_IS_ADDR_V4MAPPED(&address);
-    out.kind = mapped ? ip_address::family::v4 : ip_address::family::v6;
-    std::memcpy(out.bytes.data(), address.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
-  }
-  return out;
-}
-
-// A client's request id is echoed into headers and logs, so only harmless characters pass.
-bool sane_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("-_.:/+=@~,").find(c) != std::string_view::npos;
-  });
-}
-
 } // namespace
 
 event_loop::event_loop(uint32_t index, loop_shared& shared)
     : index_(index), shared_(shared), options_(shared.options),
-      api_(shared.options, shared.doors, shared.gateway, shared.metrics), meter_(shared.metrics) {
+      api_(shared.options, shared.doors, shared.gateway, shared.metrics), meter_(shared.metrics),
+      handshakes_(shared.options, shared.metrics, shared.doors.tls.active()) {
   limits_.max_head_bytes = options_.max_head_bytes;
   limits_.max_headers = options_.max_headers;
   limits_.max_body_bytes = options_.max_body_bytes;
@@ -74,30 +48,20 @@ event_loop::event_loop(uint32_t index, loop_shared& shared)
     bool batch = head.method == http_method::post && match_route(head.path.of(bytes)).where == route::events;
     return batch ? options_.max_batch_bytes : options_.max_body_bytes;
   };
-  std::random_device device;
-  id_state_ = uint64_t{device()} << 32 | device();
   scratch_.resize(scratch_bytes);
-  handshakes_max_ = std::max<size_t>(options_.tls_max_handshakes / std::max<uint32_t>(options_.loops, 1), 1);
-  // In the order of handshake_result.
-  constexpr std::array<std::string_view, handshake_result_count> results = {"ok",        "plain_http",  "failed",
-                                                                            "timed_out", "crowded_out", "closed"};
-  if (shared.doors.tls.active())
-    for (size_t i = 0; i < results.size(); ++i) handshake_counters_[i] = &shared.metrics.tls_handshakes(results[i]);
 }
 
 event_loop::~event_loop() {
   stop();
   if (epoll_ >= 0) ::close(epoll_);
-  if (event_ >= 0) ::close(event_);
 }
 
 bool event_loop::start(std::string& error) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-  event_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   epoll_event e{};
   e.events = EPOLLIN | EPOLLET;
   e.data.u64 = wake_key;
-  if (epoll_ < 0 || event_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &e) != 0) {
+  if (epoll_ < 0 || !inbox_.open() || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, inbox_.fd(), &e) != 0) {
     error = std::string("cannot start an event loop: ") + std::strerror(errno);
     return false;
   }
@@ -105,49 +69,14 @@ bool event_loop::start(std::string& error) {
   return true;
 }
 
-void event_loop::wake() const {
-  uint64_t one = 1;
-  // Cannot fail but by a full counter, which is awake enough.
-  [[maybe_unused]] auto written = ::write(event_, &one, sizeof one);
-}
-
-void event_loop::adopt(int fd, listener from) {
-  bool call = false;
-  {
-    std::lock_guard lock(mutex_);
-    adopted_.emplace_back(fd, from);
-    call = !std::exchange(woken_, true);
-  }
-  if (call) wake();
-}
-
-void event_loop::complete(std::vector<actors::completion> completions) {
-  bool call = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (completed_.empty())
-      completed_ = std::move(completions);
-    else
-      completed_.insert(completed_.end(), std::make_move_iterator(completions.begin()),
-                        std::make_move_iterator(completions.end()));
-    call = !std::exchange(woken_, true);
-  }
-  if (call) wake();
-}
-
-void event_loop::drain() {
-  {
-    std::lock_guard lock(mutex_);
-    drain_asked_ = true;
-    woken_ = true;
-  }
-  wake();
-}
+void event_loop::adopt(int fd, listener from) { inbox_.adopt(fd, from); }
+void event_loop::complete(std::vector<actors::completion> completions) { inbox_.complete(std::move(completions)); }
+void event_loop::drain() { inbox_.drain(); }
 
 void event_loop::stop() {
   if (!thread_.joinable()) return;
   stop_ = true;
-  wake();
+  inbox_.wake();
   thread_.join();
 }
 
@@ -167,8 +96,7 @@ void event_loop::run() {
   }
   for (auto& c : slots_)
     if (c->open()) close(*c);
-  std::lock_guard lock(mutex_);
-  for (auto [fd, from] : std::exchange(adopted_, {})) {
+  for (auto [fd, from] : inbox_.take().adopted) {
     ::close(fd);
     forget(from);
   }
@@ -184,11 +112,7 @@ int event_loop::wait_ms() {
 }
 
 void event_loop::handle_event(uint64_t key, uint32_t events) {
-  if (key == wake_key) {
-    uint64_t count = 0;
-    [[maybe_unused]] auto got = ::read(event_, &count, sizeof count);
-    return;
-  }
+  if (key == wake_key) return inbox_.woken();
   auto* c = find(static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32));
   if (c == nullptr) return;
   if (events & EPOLLERR) return close(*c);
@@ -206,23 +130,14 @@ void event_loop::stir(connection& c) {
 }
 
 void event_loop::take_inbox() {
-  std::vector<std::pair<int, listener>> adopted;
-  std::vector<actors::completion> completed;
-  bool drain_now = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (!woken_) return;
-    woken_ = false;
-    adopted.swap(adopted_);
-    completed.swap(completed_);
-    drain_now = drain_asked_ && !draining_;
-  }
+  const auto came = inbox_.take();
+  const bool drain_now = came.drain && !draining_;
   if (drain_now) { // first, so that the answers below say that they are the last
     draining_ = true;
     drain_until_ms_ = tick_ms_ + options_.drain_timeout_ms;
   }
-  for (auto [fd, from] : adopted) open(fd, from);
-  for (const auto& done : completed) complete_one(done);
+  for (auto [fd, from] : came.adopted) open(fd, from);
+  for (const auto& done : came.completed) complete_one(done);
   if (drain_now) begin_drain();
 }
 
@@ -295,7 +210,7 @@ void event_loop::open(int fd, listener from) {
     make_room_for_handshake();
     c.tls = shared_.doors.tls.accept(from, fd);
     if (c.tls == nullptr) return close(c);
-    ++handshakes_;
+    handshakes_.begin();
   }
   arm(c);
 }
@@ -303,21 +218,16 @@ void event_loop::open(int fd, listener from) {
 // Unfinished handshakes are memory that costs a client nothing: the oldest makes way.
 void event_loop::make_room_for_handshake() {
   auto* oldest = timers_[static_cast<size_t>(waits_for::handshake)].first();
-  if (handshakes_ < handshakes_max_ || oldest == nullptr) return;
+  if (!handshakes_.full() || oldest == nullptr) return;
   auto& c = static_cast<connection&>(*oldest);
-  end_handshake(handshake_result::crowded_out);
+  handshakes_.end(handshake_result::crowded_out);
   c.tls.reset();
   close(c);
 }
 
-void event_loop::end_handshake(handshake_result result) {
-  --handshakes_;
-  handshake_counters_[static_cast<size_t>(result)]->Increment();
-}
-
 // What came was not TLS: nobody there can be answered, but an alert may be on its way.
 void event_loop::lose_tls(connection& c) {
-  end_handshake(c.tls->why());
+  handshakes_.end(c.tls->why());
   c.tls.reset();
   ::shutdown(c.fd, SHUT_WR);
   c.readable = true;
@@ -329,7 +239,7 @@ void event_loop::lose_tls(connection& c) {
 void event_loop::close(connection& c) {
   timer_list::remove(c);
   if (c.in_handshake())
-    end_handshake(handshake_result::closed);
+    handshakes_.end(handshake_result::closed);
   else if (c.tls)
     c.tls->say_goodbye();
   ::close(c.fd);
@@ -431,7 +341,7 @@ ssize_t event_loop::receive_tls(connection& c) {
   ssize_t n = c.tls->receive(scratch_.data(), scratch_.size());
   if (!was_in_handshake || c.in_handshake()) return n;
   int error = errno;
-  end_handshake(handshake_result::ok);
+  handshakes_.end(handshake_result::ok);
   errno = error;
   return n;
 }
@@ -514,21 +424,6 @@ void event_loop::hand_over(connection& c, std::string_view bytes, size_t used, b
   queue(c);
 }
 
-std::string_view event_loop::request_id(std::string_view given) {
-  if (sane_request_id(given)) return given;
-  // splitmix64: unique within this loop's life, unguessable is not needed.
-  uint64_t x = id_state_ += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  x ^= x >> 31;
-  made_id_.resize(15); // fits a small string
-  for (auto& digit : made_id_) {
-    digit = "0123456789abcdef"[x & 15];
-    x >>= 4;
-  }
-  return made_id_;
-}
-
 reply_frame event_loop::frame_of(const unanswered& entry) const {
   return {entry.request_id, entry.head_only, entry.close, entry.http_1_0, date_, entry.cors};
 }
@@ -546,7 +441,7 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   bool batch = head.method == http_method::post && target.where == route::events;
   budget -= hot ? 1 : other_cost;
   auto& entry = c.waiting.emplace_back();
-  entry.request_id = request_id(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
+  entry.request_id = ids_.of(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
   entry.started_us = steady_us();
   entry.where = target.where;
   entry.method = static_cast<uint8_t>(head.method);
@@ -673,7 +568,7 @@ void event_loop::queue(connection& c) {
 // Answers what cannot be taken and ends the connection once that is read.
 void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail, const header_lines* cors) {
   auto& entry = c.waiting.emplace_back();
-  entry.request_id = request_id({});
+  entry.request_id = ids_.of({});
   entry.started_us = steady_us();
   entry.head_only = c.frame.head().method == http_method::head; // where the request was read that far
   entry.cors = cors;
@@ -812,7 +707,7 @@ void event_loop::time_out(connection& c) {
   case waits_for::request:
   case waits_for::linger: return close(c);
   case waits_for::handshake:
-    end_handshake(handshake_result::timed_out);
+    handshakes_.end(handshake_result::timed_out);
     c.tls.reset();
     return close(c);
   case waits_for::head:

@@ -4,12 +4,10 @@
 // alone. A connection is served a few requests a turn, and none while its client does not take the answers.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -19,8 +17,11 @@
 #include "http/api.hpp"
 #include "http/batch_pool.hpp"
 #include "http/connection.hpp"
+#include "http/handshakes.hpp"
 #include "http/httplib_bridge.hpp"
+#include "http/loop_inbox.hpp"
 #include "http/options.hpp"
+#include "http/request_ids.hpp"
 #include "http/request_meter.hpp"
 
 namespace adtrack::http {
@@ -93,11 +94,8 @@ private:
   void arm(connection& c);
   void queue(connection& c);
   reply_frame frame_of(const unanswered& entry) const;
-  std::string_view request_id(std::string_view given);
-  void wake() const;
   void forget(listener from);
   void stir(connection& c);
-  void end_handshake(handshake_result result);
   void lose_tls(connection& c);
   void make_room_for_handshake();
 
@@ -107,15 +105,12 @@ private:
   frame_limits limits_;
   api api_;
   request_meter meter_;
+  request_ids ids_;
+  handshakes handshakes_;
   std::thread thread_;
   int epoll_ = -1;
-  int event_ = -1;
 
-  std::mutex mutex_; // guards the next four
-  std::vector<std::pair<int, listener>> adopted_;
-  std::vector<actors::completion> completed_;
-  bool woken_ = false;
-  bool drain_asked_ = false;
+  loop_inbox inbox_;
   std::atomic<bool> stop_{false};
 
   // The rest belongs to the loop's thread.
@@ -125,18 +120,13 @@ private:
   int64_t wall_ms_ = 0;
   int64_t date_s_ = -1; // the second that date_ says
   std::string date_;
-  uint64_t id_state_ = 0;
   std::vector<std::unique_ptr<connection>> slots_;
   std::vector<uint32_t> free_;
-  size_t handshakes_ = 0; // under way
-  size_t handshakes_max_ = 0;
-  std::array<prometheus::Counter*, handshake_result_count> handshake_counters_{}; // null without TLS
   timer_list timers_[waits_for_count];
   std::vector<actors::ingest_item> batch_;
   batch_job_ptr handed_;                             // the batch that was served last, before its bytes are handed over
   std::vector<std::pair<uint32_t, uint32_t>> again_; // slot and generation of those to go on with without a new event
   std::string scratch_;
-  std::string made_id_;
 };
 
 } // namespace adtrack::http

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/telemetry.hpp"
+#include "config/watched_files.hpp"
 #include "http/auth.hpp"
 #include "http/options.hpp"
 
@@ -25,30 +26,23 @@ class key_doors {
 public:
   key_doors(const http_options& options, config::metrics& metrics);
 
-  // Reads every file for the first time. False: `error` says which cannot be used.
-  bool open(std::string& error);
-  // Reads them again: a changed file takes the place of the one before, at once and as a whole; one that cannot be used is logged
-  // and changes nothing. One thread at a time.
-  void look();
+  std::vector<config::watched_files*> files();
 
   uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); } // grows with every change
   key_rings rings() const;
-  std::vector<std::string> troubles() const; // sentences: the files that cannot be used now
 
 private:
   struct file {
-    const char* name = ""; // of the door
-    std::string path;      // "": none
-    config::sha256_digest seen{};
-    std::string trouble;
     std::shared_ptr<const key_ring> ring;
     std::map<std::string, std::shared_ptr<token_bucket>> buckets; // by the keys' names; a new file must not fill them
+    std::unique_ptr<config::watched_files> watched;
   };
-  bool read(file& f, std::string& error, size_t& keys);
+  void watch(door which, const char* name, const std::string& path);
+  bool take(file& f, const char* name, const std::string& path, const std::string& text, std::string& error);
 
   config::metrics& metrics_;
   std::atomic<uint64_t> version_{0};
-  mutable std::mutex mutex_; // guards each file's trouble and ring
+  mutable std::mutex mutex_; // guards each file's ring
   std::array<file, door_count> files_;
 };
 

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <array>
 
-#include "config/small_file.hpp"
-#include "config/telemetry.hpp"
 #include "http/framer.hpp"
 
 namespace adtrack::http {
@@ -85,40 +83,15 @@ bool parse_link_secrets(const std::string& path, std::string_view text, link_sec
   return true;
 }
 
-bool link_keys::read(std::string& error) {
-  std::string text;
-  config::read_small_file("key file", path_, text, error);
-  auto seen = error.empty() ? "text " + text : error;
-  if (seen == seen_) return error.clear(), false;
-  seen_ = std::move(seen);
-  link_secrets secrets;
-  if (error.empty()) parse_link_secrets(path_, text, secrets, error);
-  if (!error.empty()) return false;
-  std::lock_guard lock(mutex_);
-  secrets_ = std::make_shared<const link_secrets>(std::move(secrets));
-  trouble_.clear();
-  return true;
-}
-
-bool link_keys::open(std::string& error) { return path_.empty() || read(error); }
-
-void link_keys::look() {
-  if (path_.empty()) return;
-  std::string error;
-  if (read(error)) {
-    config::log(config::log_level::info, "http", "link_keys_loaded", "the file of the link keys changed and is in force");
-  } else if (!error.empty()) {
-    error += "; the keys before it stay in force";
-    config::log(config::log_level::error, "http", "link_keys_not_loaded", error);
-    std::lock_guard lock(mutex_);
-    trouble_ = std::move(error);
-  }
-}
-
-std::string link_keys::trouble() const {
-  std::lock_guard lock(mutex_);
-  return trouble_;
-}
+link_keys::link_keys(const std::string& path)
+    : file_("link_keys", "the keys before it stay in force", {{"key file", path}},
+            [this, path](const std::vector<std::string>& texts, std::string& error) {
+              link_secrets secrets;
+              if (!parse_link_secrets(path, texts[0], secrets, error)) return false;
+              const std::lock_guard lock(mutex_);
+              secrets_ = std::make_shared<const link_secrets>(std::move(secrets));
+              return true;
+            }) {}
 
 // The signature is looked at before the expiry: who has none learns nothing about the rest.
 link_verdict link_keys::verify(const click_link& link, std::string_view signature, int64_t now_s) const {

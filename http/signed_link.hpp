@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "config/watched_files.hpp"
+
 namespace adtrack::http {
 
 struct click_link {
@@ -28,26 +30,17 @@ bool parse_link_secrets(const std::string& path, std::string_view text, link_sec
 
 enum class link_verdict : uint8_t { good, expired, unknown_key, wrong };
 
-// Holds the secrets of a file and looks at it again while the server runs. Any thread.
+// The secrets, as their file has them now. Any thread verifies.
 class link_keys {
 public:
-  explicit link_keys(std::string path) : path_(std::move(path)) {} // "": there are none
-  // Reads the file for the first time. False: `error` says why it cannot be used.
-  bool open(std::string& error);
-  // Reads it again: what changed takes the place of the one before as a whole; what cannot be used is logged and changes nothing.
-  void look();
-  std::string trouble() const; // a sentence, or ""
+  explicit link_keys(const std::string& path); // "": there are none
+  config::watched_files& file() noexcept { return file_; }
 
-  bool empty() const noexcept { return path_.empty(); }
   link_verdict verify(const click_link& link, std::string_view signature, int64_t now_s) const;
 
 private:
-  bool read(std::string& error); // true: the file is another one than before
-
-  const std::string path_;
-  std::string seen_;         // text or error
-  mutable std::mutex mutex_; // guards the next two
-  std::string trouble_;
+  config::watched_files file_;
+  mutable std::mutex mutex_; // guards the next one
   std::shared_ptr<const link_secrets> secrets_;
 };
 

@@ -7,9 +7,6 @@
 
 #include <ctime>
 
-#include "config/small_file.hpp"
-#include "http/auth.hpp"
-
 namespace adtrack::http {
 namespace {
 
@@ -25,7 +22,7 @@ using x509 = std::unique_ptr<X509, with<X509_free>>;
 using pkey = std::unique_ptr<EVP_PKEY, with<EVP_PKEY_free>>;
 
 struct pem_texts {
-  std::string certificate, key, client_ca;
+  const std::string &certificate, &key, &client_ca;
 };
 
 bio reader(const std::string& text) { return bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
@@ -117,20 +114,12 @@ double expires_at(SSL_CTX* c) {
 
 tls_files::tls_files(const http_options& options, config::metrics& metrics)
     : certificate_(options.tls_certificate_file), key_(options.tls_key_file), client_ca_(options.tls_client_ca_file),
-      metrics_(metrics) {}
+      metrics_(metrics), files_("certificate", "the certificate before it stays in force",
+                                {{"certificate", certificate_}, {"private key", key_}, {"client authorities", client_ca_}},
+                                [this](const auto& texts, std::string& error) { return load(texts, error); }) {}
 
-// True: there are new contexts. False: nothing changed (`error` is empty), or what is there now cannot be used.
-bool tls_files::load(std::string& error) {
-  pem_texts texts;
-  error.clear();
-  bool good = config::read_small_file("certificate", certificate_, texts.certificate, error) &&
-              config::read_small_file("private key", key_, texts.key, error) &&
-              (client_ca_.empty() || config::read_small_file("client authorities", client_ca_, texts.client_ca, error));
-  // Held by their hash, so that no second copy of the key stays in memory.
-  auto seen = sha256(texts.certificate + '\0' + texts.key + '\0' + texts.client_ca + '\0' + error);
-  if (seen == seen_) return error.clear(), false;
-  seen_ = seen;
-  if (!good) return false;
+bool tls_files::load(const std::vector<std::string>& files, std::string& error) {
+  const pem_texts texts{files[0], files[1], files[2]};
   std::array<context, listener_count> made;
   for (size_t i = 0; i < listener_count; ++i) {
     made[i] = context(SSL_CTX_new(TLS_server_method()), with<SSL_CTX_free>());
@@ -143,29 +132,7 @@ bool tls_files::load(std::string& error) {
   metrics_.tls_certificate_expires().Set(expires_at(admin));
   std::lock_guard lock(mutex_);
   contexts_ = std::move(made);
-  trouble_.clear();
   return true;
-}
-
-bool tls_files::open(std::string& error) { return !active() || load(error); }
-
-void tls_files::look() {
-  std::string error;
-  if (!active()) return;
-  if (load(error)) {
-    config::log(config::log_level::info, "http", "certificate_loaded", "a TLS file changed and is in force");
-  } else if (!error.empty()) {
-    error += "; the certificate before it stays in force";
-    config::log(config::log_level::error, "http", "certificate_not_loaded", error);
-    std::lock_guard lock(mutex_);
-    trouble_ = std::move(error);
-  }
-}
-
-std::vector<std::string> tls_files::troubles() const {
-  std::lock_guard lock(mutex_);
-  if (trouble_.empty()) return {};
-  return {trouble_};
 }
 
 std::unique_ptr<tls_session> tls_files::accept(listener from, int fd) const {

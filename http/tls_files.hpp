@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "config/keys.hpp"
 #include "config/telemetry.hpp"
+#include "config/watched_files.hpp"
 #include "http/options.hpp"
 #include "http/tls_session.hpp"
 
@@ -18,28 +18,21 @@ namespace adtrack::http {
 class tls_files {
 public:
   tls_files(const http_options& options, config::metrics& metrics);
-  bool active() const noexcept { return !certificate_.empty(); }
-
-  // Reads the files for the first time. False: `error` says what cannot be used.
-  bool open(std::string& error);
-  // Reads them again: what changed and fits together is for all connections from now on; else it is logged and changes nothing.
-  // One thread at a time.
-  void look();
-  std::vector<std::string> troubles() const;
+  bool active() const noexcept { return files_.active(); }
+  config::watched_files& files() noexcept { return files_; }
 
   // For a connection that was just accepted; null when there is no memory. Any thread.
   std::unique_ptr<tls_session> accept(listener from, int fd) const;
 
 private:
   using context = std::shared_ptr<SSL_CTX>;
-  bool load(std::string& error);
+  bool load(const std::vector<std::string>& texts, std::string& error);
 
   const std::string certificate_, key_, client_ca_; // paths; "": none
   config::metrics& metrics_;
-  config::sha256_digest seen_{};
-  mutable std::mutex mutex_; // guards the next two
+  config::watched_files files_;
+  mutable std::mutex mutex_; // guards the next one
   std::array<context, listener_count> contexts_;
-  std::string trouble_;
 };
 
 } // namespace adtrack::http

@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(each_part_of_a_link_is_signed) {
   temporary_file file(line("k1", hex_a) + line("k2", hex_b));
   link_keys keys(file.path());
   std::string error;
-  BOOST_REQUIRE_MESSAGE(keys.open(error), error);
+  BOOST_REQUIRE_MESSAGE(keys.file().open(error), error);
   link_secrets secrets;
   BOOST_REQUIRE(parse_link_secrets("F", line("k1", hex_a), secrets, error));
   const click_link link{32, "e1", 2'000, "k1"};
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(a_link_is_good_before_its_expiry_only) {
   temporary_file file(line("k1", hex_a));
   link_keys keys(file.path());
   std::string error;
-  BOOST_REQUIRE(keys.open(error));
+  BOOST_REQUIRE(keys.file().open(error));
   link_secrets secrets;
   BOOST_REQUIRE(parse_link_secrets("F", line("k1", hex_a), secrets, error));
   const click_link link{32, "e1", 2'000, "k1"};
@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(a_changed_file_is_in_force_and_a_broken_one_is_not) {
   temporary_file file(line("k1", hex_a));
   link_keys keys(file.path());
   std::string error;
-  BOOST_REQUIRE(keys.open(error));
+  BOOST_REQUIRE(keys.file().open(error));
   link_secrets secrets;
   BOOST_REQUIRE(parse_link_secrets("F", line("k1", hex_a) + line("k2", hex_b), secrets, error));
   const click_link first{1, "e", 10, "k1"}, second{1, "e", 10, "k2"};
@@ -98,14 +98,14 @@ BOOST_AUTO_TEST_CASE(a_changed_file_is_in_force_and_a_broken_one_is_not) {
     return keys.verify(link, sign(link, secrets.at(std::string(link.key_id))), 1) == link_verdict::good;
   };
   file.write("rubbish");
-  keys.look();
-  BOOST_TEST(keys.trouble() ==
+  keys.file().look();
+  BOOST_TEST(keys.file().trouble() ==
              "line 1 of the key file " + file.path() +
                  " is not an id and a secret of 64 to 128 hexadecimal digits; the keys before it stay in force");
   BOOST_TEST(good(first));
   file.write(line("k2", hex_b));
-  keys.look();
-  BOOST_TEST(keys.trouble() == "");
+  keys.file().look();
+  BOOST_TEST(keys.file().trouble() == "");
   BOOST_TEST(!good(first));
   BOOST_TEST(good(second));
 }
