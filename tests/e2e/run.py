@@ -23,7 +23,7 @@ import kafka  # noqa: E402
 SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "analytics", "duplicates", "metrics", "operations", "doors", "privacy",
           "freshness",
           "restart", "kill9", "million", "memory"]
-EMBEDDED_SUITES = ["disk_full", "openapi", "smuggling", "slow_clients"]
+EMBEDDED_SUITES = ["disk_full", "openapi", "smuggling", "slow_clients", "floods"]
 KAFKA_SUITES = ["kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_secure", "kafka_flaky", "kafka_unclean", "kafka_faults"]
 
 
@@ -117,6 +117,8 @@ def main():
     parser.add_argument("--freeze-seconds", type=float, default=8, help="kafka_faults: how long two brokers stand still (30 is the long form)")
     parser.add_argument("--kill-node", choices=["both", "only", "no"], default="both", help="kafka_faults: with adtrackd killed at random too")
     parser.add_argument("--kills", type=int, default=10, help="kill9: how many kills (100 is the long form)")
+    parser.add_argument("--flood-seconds", type=int, default=5, help="floods: how long each takes (120 is the long form)")
+    parser.add_argument("--flood-connections", type=int, default=300, help="floods: of slow clients (1000 is the long form)")
     parser.add_argument("--events", type=int, default=50_000, help="million: distinct events, each sent 5 times (1000000 is the long form)")
     parser.add_argument("--seed", type=int, default=None, help="of everything random; printed")
     parser.add_argument("--match", default="", help="only cases whose sentence holds this text")

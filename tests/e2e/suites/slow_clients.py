@@ -4,14 +4,14 @@ throughout, and afterwards the server is as it was before."""
 import collections
 import contextlib
 import ctypes
-import multiprocessing
 import re
 import resource
 import socket
 import struct
 import time
 
-from harness import AGENT, Client, Server, Skip, Suite, binary_is_sanitized, check, equal, raw_connect, read_reply
+from harness import AGENT, Server, Skip, Suite, binary_is_sanitized, check, equal, raw_connect, read_reply
+from neighbour import beside_a_neighbour
 
 suite = Suite("slow_clients", "promise 5: slow clients and floods cost their neighbours nothing, and memory is bounded")
 
@@ -45,47 +45,6 @@ def _settles_at(server, wanted, what):
     while (now := _connections(server)) != wanted and time.monotonic() < deadline:
         time.sleep(0.1)
     equal(now, wanted, what)
-
-
-# ---------------------------------------------------------------- the neighbour
-
-def _neighbour(host, port, stop, result):
-    """Posts and reads on a keep-alive connection; what failed, and how long each took. In a process of its own, which is to be
-    started before the attackers' connections are opened: it would keep them open."""
-    client, took, failed = Client(host, port, 15), [], []
-    while not stop.is_set():
-        for method, path, body, wanted in (("POST", "/api/v1/ads/click", b'{"event_id":"nb-%d","ad_id":5,"user_ip":"192.0.2.6"}' % len(took), 202),
-                                           ("GET", "/healthz", None, 200)):
-            started = time.monotonic()
-            try:
-                reply = client.request(method, path, body, {"Content-Type": "application/json"})
-                if reply.status != wanted:
-                    failed.append(str(reply))
-            except OSError as error:
-                failed.append(f"{method} {path}: {error!r}")
-            took.append(time.monotonic() - started)
-        time.sleep(0.01)
-    result.send((sorted(took), failed))
-
-
-@contextlib.contextmanager
-def _beside_a_neighbour(t, server):
-    context = multiprocessing.get_context("fork")
-    stop, (here, there) = context.Event(), context.Pipe(duplex=False)
-    process = context.Process(target=_neighbour, args=(server.host, server.port, stop, there), daemon=True)
-    process.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        took, failed = here.recv() if here.poll(30) else ([], ["it did not end"])
-        process.join(10)
-    if took:
-        t.note(f"the neighbour: {len(took)} requests, p50 {took[len(took) // 2] * 1000:.1f} ms, "
-               f"p99 {took[len(took) * 99 // 100] * 1000:.1f} ms, slowest {took[-1] * 1000:.0f} ms")
-    check(not failed, f"the neighbour was not answered {len(failed)} times: {failed[:3]}")
-    check(len(took) > 20, f"the neighbour got {len(took)} answers only")
-    check(took[len(took) * 99 // 100] < 1, f"the neighbour's p99 was {took[len(took) * 99 // 100]:.2f} s")
 
 
 # ---------------------------------------------------------------- the slow ones
@@ -169,7 +128,7 @@ def _(t):
     before, base = _connections(server), server.rss_kib()
     started, peak, step, unanswered = time.monotonic(), base, EACH // 20, []
     held = []
-    with _beside_a_neighbour(t, server):
+    with beside_a_neighbour(t, server):
         drips = {"head": Drips([_open(server, b"GET /healthz HTTP/1.1\r\nHost: e2e\r\nX-A: ") for _ in range(EACH)], b"a", 4096),
                  "body": Drips([_open(server, POST + b"Content-Length: 60000\r\n\r\n ") for _ in range(EACH)], b" ", 4096),
                  "reading": Drips([_open(server, b"GET /metrics HTTP/1.1\r\nHost: e2e\r\n\r\n" * 100, 2304) for _ in range(EACH)], b"", 16)}
@@ -232,7 +191,7 @@ def _(t):
     _need_descriptors(1500)
     server = Server(name="flood", flags={"http.max_connections": ROOM}).start()
     before = _connections(server)  # this very client is one of them
-    with _beside_a_neighbour(t, server):
+    with beside_a_neighbour(t, server):
         inside = [_open(server) for _ in range(ROOM - before - 1)]  # and one is the neighbour's
         deadline = time.monotonic() + 10
         while _connections(server) != ROOM and time.monotonic() < deadline:
