@@ -33,8 +33,9 @@ class Failure(AssertionError):
 
 
 def check(condition, message):
+    """`message`: a text, or what makes it when it is needed."""
     if not condition:
-        raise Failure(message)
+        raise Failure(message() if callable(message) else message)
 
 
 def equal(got, expected, what):
@@ -274,10 +275,10 @@ class Server:
         """Starts the process without waiting for it to be ready."""
         self.starts += 1
         path = os.path.join(self.work_dir, f"stderr.{self.starts}.log")
-        self.log_paths.append(path)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ADTRACK_")}
         environment.update(self.env)
         with open(path, "wb") as log:
+            self.log_paths.append(path)  # once it is there: other threads may look
             self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
                                             env=environment, cwd=self.work_dir)
         return self

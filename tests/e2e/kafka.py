@@ -317,8 +317,8 @@ def wait_for(what, seconds, condition, server=None, every=0.05):
         if found:
             return found
         if server is not None:
-            check(server.alive(), f"the server ended waiting for {what}: {server.log_tail()}")
-        check(time.monotonic() < deadline, f"{what}: not within {seconds} s{'; ' + server.log_tail(800) if server is not None else ''}")
+            check(server.alive(), lambda: f"the server ended waiting for {what}: {server.log_tail()}")
+        check(time.monotonic() < deadline, lambda: f"{what}: not within {seconds} s{'; ' + server.log_tail(800) if server is not None else ''}")
         time.sleep(every)
 
 

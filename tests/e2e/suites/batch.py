@@ -251,7 +251,7 @@ def _(t):
     newest, wanted = {}, {}
     for sender in senders:
         sender.join(60)
-        check(not sender.is_alive(), f"a batch was not acknowledged within 60 s; {server.log_tail(400)}")
+        check(not sender.is_alive(), lambda: f"a batch was not acknowledged within 60 s; {server.log_tail(400)}")
         if sender.error is not None:
             raise sender.error
         for shard, offset in sender.newest.items():

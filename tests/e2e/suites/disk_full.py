@@ -41,8 +41,8 @@ def _wait(what, seconds, condition, server, load):
     started = time.monotonic()
     while not condition():
         load.raise_error()
-        check(server.alive(), f"the server died waiting for {what}: {server.log_tail()}")
-        check(time.monotonic() - started < seconds, f"{what}: not within {seconds} s; {server.log_tail()}")
+        check(server.alive(), lambda: f"the server died waiting for {what}: {server.log_tail()}")
+        check(time.monotonic() - started < seconds, lambda: f"{what}: not within {seconds} s; {server.log_tail()}")
         time.sleep(0.02)
     return time.monotonic() - started
 

@@ -101,7 +101,7 @@ class Trial:
         acks, spooled, refused = (now - then for now, then in zip((ledger.acks, ledger.spooled, ledger.refused), before))
         self.away.append((spooled, refused, acks - spooled))
         # An append that fails takes kafka.message_timeout_ms; the first of them goes out before the outage is known.
-        check(spooled > 0, f"no event reached the spool while two brokers stood still; {self.server.log_tail()}")
+        check(spooled > 0, lambda: f"no event reached the spool while two brokers stood still; {self.server.log_tail()}")
 
     def restart_all(self):
         for broker in self.cluster.numbers():
@@ -118,7 +118,7 @@ class Trial:
 
     def look(self):
         self.load.raise_error()
-        check(self.killer is not None or self.server.alive(), f"the server died by itself: {self.server.log_tail()}")
+        check(self.killer is not None or self.server.alive(), lambda: f"the server died by itself: {self.server.log_tail()}")
         equal(self.ledger.false_acks[:5], [], "events answered `in the log` that were sent while two brokers stood still")
 
     def quiet_seconds(self):

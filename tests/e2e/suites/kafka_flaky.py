@@ -79,7 +79,7 @@ def _run(t, cluster, proxy):
             time.sleep(seconds)
         flaps += 1
         load.raise_error()
-        check(server.alive(), f"the server died: {server.log_tail()}")
+        check(server.alive(), lambda: f"the server died: {server.log_tail()}")
     during = (ledger.acked - acked) / FLAPPING_SECONDS
     t.note(f"{flaps} flaps: {during:.0f} events/s acknowledged meanwhile, {ledger.spooled - spooled} of {ledger.acks - acks} out of the spool, {ledger.refused - refused} answered 503")
     rates = _rates(load, ledger, HEALING_SECONDS)

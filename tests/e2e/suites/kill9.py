@@ -23,7 +23,7 @@ def _(t):
         time.sleep(lived)
         up += lived
         load.raise_error()
-        check(server.alive(), f"the server died by itself: {server.log_tail()}")
+        check(server.alive(), lambda: f"the server died by itself: {server.log_tail()}")
         server.kill()
         if generator.random() < 0.25:  # kill it while it recovers, too
             server.spawn()

@@ -53,7 +53,7 @@ def _attack(t, what):
             raise Failure(f"after {answered} answers a neighbour had none for {time.monotonic() - started:.1f} s: {error!r}") from error
         slowest = max(slowest, time.monotonic() - started)
         answered += 1
-        check(server.alive(), f"the server died: {server.log_tail()}")
+        check(server.alive(), lambda: f"the server died: {server.log_tail()}")
         peak = max(peak, server.rss_kib())
         time.sleep(0.02)
     peak = max(peak, server.rss_kib())

@@ -156,7 +156,7 @@ def _(t):
         going_on += goes_on
         if problem:
             wrong.append(problem)
-        check(server.alive(), f"the server died of: {message.name}; {server.log_tail()}")
+        check(server.alive(), lambda: f"the server died of: {message.name}; {server.log_tail()}")
     t.note(f"{len(MESSAGES)} messages, {going_on} of which let the connection go on")
     check(not wrong, f"{len(wrong)} of {len(MESSAGES)}: " + "; ".join(wrong))
     last = server.click(event_id="last", ad_id=GOES_ON, user_ip="192.0.2.10", agent=AGENT)
@@ -298,7 +298,7 @@ def _through_nginx(t, buffering):
                 wrong.append(f"{message.name}: nginx sent {dict(sent - sent_before)}, adtrackd took {dict(taken - taken_before)}, "
                              f"the client read {answers[:300]!r}")
             taken_before, sent_before = taken, sent
-            check(server.alive(), f"the server died of: {message.name}; {server.log_tail()}")
+            check(server.alive(), lambda: f"the server died of: {message.name}; {server.log_tail()}")
         t.note(f"{len(MESSAGES)} messages and the requests behind them became {sum(sent.values())} requests: {dict(sent)}")
         check(not wrong, f"{len(wrong)} of {len(MESSAGES)}: " + "; ".join(wrong))
         check(sum(sent.values()) > 100, f"nginx handed on {sum(sent.values())} requests only")
