@@ -8,7 +8,7 @@
 namespace adtrack {
 
 // Highest logic version that this build knows. A shard that meets a higher one stops there and is not ready.
-inline constexpr uint32_t logic_version = 1;
+inline constexpr uint32_t logic_version = 2; // 2: clicks may be repeats
 
 struct control {
   uint32_t logic = logic_version;

@@ -10,6 +10,7 @@
 #include "storage/shard_identities.hpp"
 #include "storage/shard_keys.hpp"
 #include "storage/shard_query.hpp"
+#include "storage/shard_repeats.hpp"
 #include "storage/shard_rows.hpp"
 
 namespace adtrack::storage {
@@ -17,6 +18,7 @@ namespace adtrack::storage {
 namespace {
 
 constexpr uint64_t format_version = 2;
+constexpr uint32_t logic_with_repeats = 2; // the version that brought them; records under an older one have none
 constexpr int64_t hour_ms = 3'600'000;
 constexpr int64_t day_ms = 24 * hour_ms;
 constexpr int64_t digest_stride = 65'536;
@@ -112,7 +114,7 @@ class engine final : public shard_engine {
 public:
   engine(std::unique_ptr<shard_store> store, const shard_options& options)
       : options_(options), store_(std::move(store)), rows_(*store_, options.cache_bytes),
-        identities_(*store_, options.dedupe_bytes, options.worker) {}
+        identities_(*store_, options.dedupe_bytes, options.worker), repeats_(*store_) {}
 
   status load();
   status apply(const record_batch& batch) override;
@@ -126,7 +128,9 @@ public:
   bool has_control() const noexcept override { return state_.has_control; }
   const control& current_control() const noexcept override { return state_.current; }
   const fates_by_type& fates() const noexcept override { return fates_; }
-  size_t memory_bytes() const noexcept override { return rows_.memory_bytes() + identities_.memory_bytes(); }
+  size_t memory_bytes() const noexcept override {
+    return rows_.memory_bytes() + identities_.memory_bytes() + repeats_.memory_bytes();
+  }
   result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads) override {
     if (auto why = rows_.settle(); !why.ok()) return why;
     return make_shard_view(store_->snapshot(), rows_.freeze(ads), state_.buckets, options_.shard, state_.next_offset);
@@ -136,7 +140,8 @@ public:
 
 private:
   status apply_record(const record_batch& batch, const shard_record& r);
-  status apply_event(const shard_record& r, fate& what, uint64_t& about);
+  status apply_event(const shard_record& stamped, fate& what, uint64_t& about);
+  bool is_repeat(const shard_record& r);
   void advance_clock(int64_t log_time_ms);
   status pass_digest_marks(int64_t offset);
   void stage_digests(store_batch& batch);
@@ -146,6 +151,7 @@ private:
   std::unique_ptr<shard_store> store_;
   shard_rows rows_;
   shard_identities identities_;
+  shard_repeats repeats_;
   engine_state state_;
   fates_by_type fates_;
   int64_t synced_offset_ = 0;
@@ -163,6 +169,7 @@ status engine::load() {
                                ": its state does not decode; remove the shard's folder to rebuild it from the log"};
   rows_.set_state_sum(state_.state_sum);
   if (auto why = identities_.load(state_.next_run); !why.ok()) return why;
+  if (auto why = repeats_.load(state_.clock_ms); !why.ok()) return why;
   synced_offset_ = state_.next_offset; // what was recovered is on the disk
   return store_->scan(keys::digest(0), keys::digest(-1), [&](std::string_view key, std::string_view value) {
     digests_.push_back({static_cast<int64_t>(read_big_endian<8>(key.substr(1))), std::string(value)});
@@ -175,9 +182,13 @@ status engine::apply(const record_batch& batch) {
     return {errc::out_of_range, "shard " + std::to_string(options_.shard) + ": asked to apply from " +
                                     std::to_string(batch.first_offset) + " but stands at " + std::to_string(state_.next_offset)};
   const auto& records = batch.records;
-  for (size_t i = 0; i < std::min(look_ahead, records.size()); ++i) identities_.prefetch(records[i].id);
+  const auto near = [this](const shard_record& r) {
+    identities_.prefetch(r.id);
+    if (r.type == event_type::click) repeats_.prefetch(r.ad_id, r.visitor);
+  };
+  for (size_t i = 0; i < std::min(look_ahead, records.size()); ++i) near(records[i]);
   for (size_t i = 0; i < records.size(); ++i) {
-    if (i + look_ahead < records.size()) identities_.prefetch(records[i + look_ahead].id);
+    if (i + look_ahead < records.size()) near(records[i + look_ahead]);
     if (auto why = pass_digest_marks(records[i].offset); !why.ok()) return why;
     if (auto why = apply_record(batch, records[i]); !why.ok()) return why;
     state_.next_offset = records[i].offset + 1;
@@ -241,7 +252,16 @@ status engine::apply_record(const record_batch& batch, const shard_record& r) {
   return status::success();
 }
 
-status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
+// Only a click that nothing else makes invalid is looked at, and only a valid one is remembered.
+bool engine::is_repeat(const shard_record& r) {
+  const auto& in_force = state_.current;
+  return r.type == event_type::click && r.invalid == invalid_reason::none && in_force.logic >= logic_with_repeats &&
+         in_force.repeat_click_s > 0 &&
+         repeats_.is_repeat(r.ad_id, r.visitor, r.time_s, in_force.repeat_click_s, state_.clock_ms);
+}
+
+status engine::apply_event(const shard_record& stamped, fate& what, uint64_t& about) {
+  auto r = stamped;
   auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
   auto& fates = fates_[static_cast<size_t>(r.type)];
   identity_row first;
@@ -256,6 +276,7 @@ status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
     return status::success();
   }
   if (seen.code != errc::not_found) return seen;
+  if (is_repeat(r)) r.invalid = invalid_reason::repeat;
   about = static_cast<uint64_t>(r.invalid);
   ++fates.counted;
   identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
@@ -305,6 +326,7 @@ status engine::commit() {
   if (auto why = rows_.settle(); !why.ok()) return why;
   rows_.stage(*batch, state_.clock_ms);
   if (auto why = identities_.stage(*batch, state_.next_offset, horizon); !why.ok()) return why;
+  repeats_.stage(*batch, state_.next_offset, state_.clock_ms);
   stage_digests(*batch);
   state_.state_sum = rows_.state_sum();
   state_.next_run = identities_.next_run();

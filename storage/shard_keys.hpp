@@ -41,6 +41,8 @@ inline std::string numbered(char kind, uint64_t number, uint32_t part) {
 
 // 'i' offset -> packed identities of one commit, of the open segment
 inline std::string open_identities(int64_t offset) { return numbered('i', static_cast<uint64_t>(offset)); }
+// 'c' offset -> packed valid clicks of one commit, by which later ones are repeats
+inline std::string clicks(int64_t offset) { return numbered('c', static_cast<uint64_t>(offset)); }
 // 'R' run -> description; 'C' run chunk -> sorted identities; 'F' run part -> filter
 inline std::string run(uint64_t id) { return numbered('R', id); }
 inline std::string chunk(uint64_t id, uint32_t n) { return numbered('C', id, n); }

@@ -87,6 +87,7 @@ struct running_node {
     }
     parts.metrics = &metrics;
     parts.wanted.visitor_key_id = parts.key.id();
+    parts.wanted.repeat_click_s = 0; // these clicks are all one visitor's
     parts.now_ms = wall_ms;
     std::string error;
     running = node::start(options, std::move(parts), error);

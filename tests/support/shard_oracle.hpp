@@ -29,9 +29,11 @@ public:
       return;
     }
     ++counted_seen;
+    auto counted = r;
+    if (is_repeat(r)) counted.invalid = invalid_reason::repeat;
     seen_[r.id] = {clock_ms_ / 3'600'000, r.fields_hash, r.time_s};
     write(r.ad_id, r.time_s);
-    counted_.push_back(r);
+    counted_.push_back(counted);
   }
 
   // The window that an answer for these ads must show: widened where what it needs has expired.
@@ -129,6 +131,19 @@ private:
     minutes_ms_ = std::max(minutes_ms_, clock_ms_ - s.minute_days * 86'400'000);
     before_ = settings_;
   }
+  // Against the latest valid click of that visitor on that ad, for an hour of the clock (in whole seconds) after it came.
+  bool is_repeat(const shard_record& r) {
+    const int64_t within_s = settings_.repeat_click_s, now_s = clock_ms_ / 1'000;
+    if (r.type != event_type::click || r.invalid != invalid_reason::none || settings_.logic < 2 || within_s == 0) return false;
+    auto known = latest_.find({r.ad_id, r.visitor});
+    if (known != latest_.end() && now_s < known->second.came_s + 3'600) {
+      const auto t = known->second.time_s;
+      if (t <= r.time_s && r.time_s < t + within_s) return true;
+      if (r.time_s < t) return false;
+    }
+    latest_[{r.ad_id, r.visitor}] = {r.time_s, now_s};
+    return false;
+  }
   void write(uint64_t ad, int64_t time_s) {
     auto [it, made] = minutes_.try_emplace({ad, time_s / 60 * 60});
     auto& m = it->second;
@@ -143,6 +158,10 @@ private:
   control settings_, before_;
   int64_t clock_ms_ = 0, horizon_h_ = 0, seconds_ms_ = 0, minutes_ms_ = 0;
   std::map<identity, first> seen_;
+  struct valid_click {
+    int64_t time_s, came_s;
+  };
+  std::map<std::pair<uint64_t, uint64_t>, valid_click> latest_; // by ad and visitor
   std::map<std::pair<uint64_t, int64_t>, minute> minutes_;
   std::vector<shard_record> counted_;
   std::vector<duplicate> duplicates_;
@@ -155,7 +174,8 @@ struct stream_options {
   int64_t step_ms_max = 500; // between records, uniform from 0
   double duplicates = 0.2;   // share of records that repeat an earlier one, of all that came
   double late = 0.05;        // share whose event time is days old
-  int64_t jump_at = -1;      // this record's log time is a year ahead, and that one's only
+  double again = 0.1;   // share of the other records that are a new event of an earlier one's visitor and ad, seconds from it
+  int64_t jump_at = -1; // this record's log time is a year ahead, and that one's only
   int64_t window_s = 7 * 86'400;
   uint64_t visitors = 500;
 };
@@ -193,6 +213,12 @@ inline random_stream make_stream(uint64_t seed, const stream_options& o) {
       r.time_s = now / 1'000 - static_cast<int64_t>(chance(o.late) ? below(120 * 86'400) : below(90));
       if (r.type == event_type::click && chance(0.5)) r.play_time_secs = static_cast<int32_t>(below(100));
       if (r.type == event_type::click && chance(0.5)) r.watched_percent = static_cast<int32_t>(below(101));
+      if (i > 1 && chance(o.again)) {
+        const auto& earlier = out.records[1 + below(out.records.size() - 1)];
+        r.ad_id = earlier.ad_id;
+        r.visitor = earlier.visitor;
+        r.time_s = earlier.time_s - 3 + static_cast<int64_t>(below(7));
+      }
     }
     r.offset = offset;
     offset += chance(0.01) ? 3 : 1; // offsets need not be dense
