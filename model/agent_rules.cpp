@@ -97,12 +97,13 @@ device_class device_of(std::string_view agent, const agent_families& f) {
 }
 
 // A browser says in parentheses what it runs on; what says neither that nor anything that uap-core knows is a program, such as
-// `SomeLibrary/1.2`. One word in lower case is left: nobody is known by it.
+// `SomeLibrary/1.2`. A single word in lower case and a name of one or two letters are left: nobody is known by them.
 bool names_no_platform(std::string_view agent, const agent_families& f) {
   if (f.os != other || f.device != other || agent.find('(') != agent.npos) return false;
   if (agent.starts_with("Mozilla/") || agent.starts_with("Opera/")) return false;
-  return std::any_of(agent.begin(), agent.end(),
-                     [](char c) { return (c >= 'A' && c <= 'Z') || c == '/' || c == '.' || c == ' '; });
+  const auto is_letter = [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; };
+  const auto tells = [](char c) { return (c >= 'A' && c <= 'Z') || c == '/' || c == '.' || c == ' '; };
+  return std::count_if(agent.begin(), agent.end(), is_letter) > 2 && std::any_of(agent.begin(), agent.end(), tells);
 }
 
 // The longest beginning of at most family_bytes_max bytes that is whole UTF-8 characters; what is not UTF-8 becomes '?'.

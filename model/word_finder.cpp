@@ -12,7 +12,7 @@ constexpr uint8_t lower(char c) noexcept { return static_cast<uint8_t>(c >= 'A' 
 word_finder::word_finder(const std::vector<std::string>& words) {
   for (const auto& word : words)
     for (const char c : word)
-      if (auto& letter = letter_of_[lower(c)]; letter == 0 && letters_ < 256) letter = static_cast<uint8_t>(letters_++);
+      if (auto& letter = letter_of_[lower(c)]; letter == 0) letter = static_cast<uint8_t>(letters_++); // 230 at most
   for (char c = 'A'; c <= 'Z'; ++c) letter_of_[static_cast<uint8_t>(c)] = letter_of_[lower(c)];
   next_.assign(letters_, root);
   word_at_.assign(1, -1);

@@ -258,6 +258,7 @@ status engine::apply_event(const shard_record& r, fate& what, uint64_t& about) {
   if (seen.code != errc::not_found) return seen;
   about = static_cast<uint64_t>(r.invalid);
   ++fates.counted;
+  ++fates.invalid[static_cast<size_t>(r.invalid)];
   identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
                       static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});
   rows_.add(r, state_.clock_ms, state_.buckets);

@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(without_any_file_programs_that_say_so_are_bots_and_browsers
         "SomeLibrary/1.2.3", "Mozilla/5.0 (compatible; Unheard/1.0)"})
     BOOST_TEST(rules->classify(agent).bot, agent);
   for (const char* agent :
-       {"Mozilla/5.0", "test", "agent-17", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+       {"Mozilla/5.0", "test", "agent-17", "A/1.0", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
         "Mozilla/5.0 (Linux; Android 11; CUBOT_X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0 Mobile Safari/537.36",
         "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0)", "Opera/9.80 (X11; Linux i686; U; en) Presto/2.2"})

@@ -141,7 +141,7 @@ def _(t):
         time.sleep(0.05)
     check("link" in str(server.get("/readyz").json()["degraded"]) or "key file" in str(server.get("/readyz").json()["degraded"]),
           "the broken file is not shown")
-    _wait(server, ad, "click_count", 2)
+    _wait(server, ad, "gross_clicks", 2)
     server.stop()
 
 
@@ -154,6 +154,6 @@ def _(t):
     _visit(server, ad + 1, "", "impression.gif").expect_problem(400)
     server.admin("DELETE", f"{ADS}/{ad}").expect(204)
     server.post_json("/api/v1/ads/click", {"event_id": "e2", "ad_id": ad}).expect_problem(400)
-    _wait(server, ad, "click_count", 1)
+    _wait(server, ad, "gross_clicks", 1)
     equal(_row(server, ad + 1)["gross_clicks"], 0, "clicks of no ad")
     server.stop()
