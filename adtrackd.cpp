@@ -17,6 +17,7 @@
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
 #include "http/event_parser.hpp"
+#include "http/repeater.hpp"
 #include "http/server.hpp"
 #include "storage/background.hpp"
 #include "storage/catalogue.hpp"
@@ -29,6 +30,7 @@
 #include "storage/rocksdb_shard_store.hpp"
 #include "storage/rocksdb_stream.hpp"
 #include "storage/spooled_log.hpp"
+#include "storage/traffic_rules.hpp"
 
 namespace {
 
@@ -160,12 +162,35 @@ actors::node_options node_options_of(const settings& s) {
   return o;
 }
 
-control control_of(const settings& s, const visitor_key& key) {
+constexpr const char* packaged_agents_file = "/usr/share/uap-core/regexes.yaml"; // of Debian's uap-core
+
+storage::traffic_options traffic_options_of(const settings& s) {
+  storage::traffic_options o;
+  o.agents_file = s.rules.agents_file;
+  if (o.agents_file.empty() && std::filesystem::exists(packaged_agents_file)) o.agents_file = packaged_agents_file;
+  o.bots_file = s.rules.bots_file;
+  o.datacenters_files = config::list_of(s.rules.datacenters_file);
+  o.country_file = s.rules.country_file;
+  o.cached_agents = s.rules.cached_agents;
+  if (o.agents_file.empty())
+    config::log(config::log_level::warning, "adtrackd", "no_agents_file",
+                std::string("rules.agents_file is not set and there is no ") + packaged_agents_file +
+                    ": crawlers are known by the built-in rules only, and no device, browser or system is known");
+  return o;
+}
+
+// What is in force of the rules' files.
+void show_rules(const storage::traffic_files& rules, config::metrics& metrics) {
+  for (const auto& list : rules.states()) metrics.rules_list_usable(list.name).Set(list.trouble.empty() ? 1 : 0);
+}
+
+control control_of(const settings& s, const visitor_key& key, uint32_t rules) {
   control c;
   c.dedupe_window_s = int64_t{s.dedupe.window_days} * 86'400;
   c.repeat_click_s = s.traffic.repeat_click_secs;
   c.second_days = s.buckets.second_days;
   c.minute_days = s.buckets.minute_days;
+  c.rules = rules;
   c.visitor_key_id = key.id();
   return c;
 }
@@ -351,6 +376,8 @@ int run(const settings& s, const sigset_t& signals) {
   auto http_options = http_options_of(s);
   if (auto why = http::check(http_options); !why.empty()) return refuse(why);
   warn_of_open_doors(s);
+  storage::traffic_files rules(traffic_options_of(s));
+  if (auto read = rules.open(); !read.ok()) return refuse(read.message);
   auto dir = storage::data_dir::open(s.data.dir);
   if (!dir.ok()) return refuse(dir.why.message);
   const bool on_kafka = s.log.backend == config::log_backend::kafka;
@@ -387,7 +414,8 @@ int run(const settings& s, const sigset_t& signals) {
   };
   parts.metrics = &metrics;
   parts.key = *key;
-  parts.wanted = control_of(s, *key);
+  parts.wanted = control_of(s, *key, rules.rules()->version());
+  parts.judge = [&rules](const submission& from) { return rules.rules()->judge(from); };
   parts.now_ms = now_ms;
   if (on_kafka && s.inbox.enabled) {
     parts.open_inbox = [&kafka = *kafka] { return storage::open_kafka_inbox(kafka); };
@@ -404,6 +432,12 @@ int run(const settings& s, const sigset_t& signals) {
   if (!node) return refuse(error);
   http::server server(http_options, node->door(), metrics, now_ms);
   if (!server.start(error)) return refuse(error);
+  show_rules(rules, metrics);
+  http::repeater look; // compiling expressions takes a quarter of a second: a thread of its own
+  look.start(std::chrono::milliseconds(s.rules.reload_ms), [&rules, &metrics] {
+    rules.look();
+    show_rules(rules, metrics);
+  });
   serve(*node, server, s, signals);
 
   auto deadline = clock::now() + std::chrono::milliseconds(s.shutdown.timeout_ms) * 9 / 10;

@@ -19,8 +19,7 @@ event enrich_event(const enrich_rules& rules, submission&& from) {
   // All hashes and rules see the full address; after this line only its masked form exists.
   out.visitor = visitor_of(rules.key, from.address, from.agent);
   out.fields_hash = fields_hash_of(rules.key, from);
-  if (rules.invalid_of) out.invalid = rules.invalid_of(from);
-  out.rules = rules.rules_version;
+  if (rules.judge) out.traffic = rules.judge(from);
   if (rules.addresses == address_policy::mask) out.address = to_string(mask(from.address));
   from.address = {};
   out.event_id = std::move(from.event_id);
@@ -29,8 +28,7 @@ event enrich_event(const enrich_rules& rules, submission&& from) {
 }
 
 enricher::enricher(const node_context& context)
-    : rules_{context.parts.key, context.parts.wanted.rules, context.options.addresses, context.parts.invalid_of},
-      partitions_(context.log().partitions()) {}
+    : rules_{context.parts.key, context.options.addresses, context.parts.judge}, partitions_(context.log().partitions()) {}
 
 append_ptr enricher::to_records(ingest_ptr batch) const {
   auto job = std::make_shared<append_job>();

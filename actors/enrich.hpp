@@ -11,9 +11,8 @@ namespace adtrack::actors {
 // The rules of one node.
 struct enrich_rules {
   visitor_key key;
-  uint32_t rules_version = 0;
   address_policy addresses = address_policy::mask;
-  std::function<invalid_reason(const submission&)> invalid_of; // empty: nothing is invalid
+  std::function<traffic_stamp(const submission&)> judge; // empty: everything is valid, and nothing is known
 };
 
 // Consumes the submission's texts.

@@ -85,8 +85,9 @@ struct node_parts {
   control wanted;
   std::function<int64_t()> now_ms;    // wall clock, unix ms; thread-safe
   std::function<int64_t()> steady_ms; // monotonic; empty: the system's
-  // Why a submission is not valid traffic; stamped with wanted.rules. Empty: everything is valid. Thread-safe.
-  std::function<invalid_reason(const submission&)> invalid_of;
+  // Whether a submission is valid traffic and what is known of its visitor, with the version of the rules that say so. Empty:
+  // everything is valid. Thread-safe; called for each event by the caller of the gateway.
+  std::function<traffic_stamp(const submission&)> judge;
   // Called every second on a thread of the node's own, for what only the caller can publish. May be empty; must not block.
   std::function<void()> every_second;
   // Called once, from any thread, when an actor died: the process must exit rather than limp.

@@ -85,6 +85,13 @@ struct metrics::impl {
       {"type", "recorded"}};
   labelled<prometheus::Counter, 2> events{counters("adtrack_events_total", "Events by type and by what became of them."),
                                           {"type", "fate"}};
+  labelled<prometheus::Counter, 2> events_invalid{
+      counters("adtrack_events_invalid_total", "Counted events that are not valid traffic, by type and reason."),
+      {"type", "reason"}};
+  labelled<prometheus::Gauge, 1> rules_list_usable{
+      gauges("adtrack_rules_list_usable",
+             "1 while a list of the traffic rules is as its files say; 0: the one before is in force."),
+      {"list"}};
   labelled<prometheus::Counter, 1> events_rejected{counters("adtrack_events_rejected_total", "Events refused, by reason."),
                                                    {"reason"}};
   prometheus::Histogram& log_append =
@@ -152,6 +159,12 @@ prometheus::Counter& metrics::key_requests(std::string_view door, std::string_vi
 }
 
 prometheus::Counter& metrics::events(std::string_view type, std::string_view fate) { return impl_->events.get({type, fate}); }
+
+prometheus::Counter& metrics::events_invalid(std::string_view type, std::string_view reason) {
+  return impl_->events_invalid.get({type, reason});
+}
+
+prometheus::Gauge& metrics::rules_list_usable(std::string_view list) { return impl_->rules_list_usable.get({list}); }
 
 prometheus::Counter& metrics::events_rejected(std::string_view reason) { return impl_->events_rejected.get({reason}); }
 

@@ -147,6 +147,15 @@ struct settings {
     uint32_t repeat_click_secs = 2; // 0 = no click is a repeat
   } traffic;
 
+  struct rules_section {
+    std::string agents_file; // "" = the package's, if it is there
+    std::string bots_file;
+    std::string datacenters_file; // for list_of; "" = none
+    std::string country_file;
+    uint32_t cached_agents = 20'000;
+    uint32_t reload_ms = 1'000;
+  } rules;
+
   struct buckets_section {
     uint32_t second_days = 2;
     uint32_t minute_days = 90;

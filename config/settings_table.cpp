@@ -195,6 +195,19 @@ void add_counting(std::vector<setting_row>& rows, settings& s) {
       {"dedupe.memory_mb", &s.dedupe.memory_mb, 16, mb_max, "MiB for the identities' index and filters, all shards together"});
   rows.push_back({"traffic.repeat_click_secs", &s.traffic.repeat_click_secs, 0, 3'600,
                   "seconds in which a visitor's next click on an ad is invalid as `repeat`; 0 switches that off"});
+  rows.push_back({"rules.agents_file", &s.rules.agents_file, 0, 0,
+                  "uap-core's regexes.yaml: which agents are crawlers, and their devices, browsers and systems",
+                  "`/usr/share/uap-core/regexes.yaml` if it is there"});
+  rows.push_back({"rules.bots_file", &s.rules.bots_file, 0, 0,
+                  "file of more agents that are crawlers, an RE2 expression a line, case ignored, `#` begins a comment", "none"});
+  rows.push_back({"rules.datacenters_file", &s.rules.datacenters_file, 0, 0,
+                  "files of the networks whose events are invalid as `datacenter`, with commas", "none"});
+  rows.push_back({"rules.country_file", &s.rules.country_file, 0, 0,
+                  "database in MaxMind's format that says the country of an address", "none"});
+  rows.push_back({"rules.cached_agents", &s.rules.cached_agents, 32, 10'000'000,
+                  "agents whose classes are remembered, of up to 1.3 KB each"});
+  rows.push_back({"rules.reload_ms", &s.rules.reload_ms, 10, hour_ms,
+                  "ms between two looks at these files; a changed one is in force at once"});
   rows.push_back({"buckets.second_days", &s.buckets.second_days, 1, 36'500,
                   "days that buckets of a second are kept after their last write"});
   rows.push_back({"buckets.minute_days", &s.buckets.minute_days, 1, 36'500,

@@ -55,6 +55,9 @@ public:
   prometheus::Gauge& tls_certificate_expires(); // unix seconds
   prometheus::Counter& key_requests(std::string_view door, std::string_view key);
   prometheus::Counter& events(std::string_view type, std::string_view fate); // accepted, duplicate, conflict, ...
+  // Of the counted ones, those that are not valid traffic, by the analytics' reason.
+  prometheus::Counter& events_invalid(std::string_view type, std::string_view reason);
+  prometheus::Gauge& rules_list_usable(std::string_view list); // agents, datacenters, countries
   prometheus::Counter& events_rejected(std::string_view reason);
   prometheus::Histogram& log_append(); // seconds
   prometheus::Histogram& log_batch();  // records

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/agent_rules.hpp"
 #include "model/identity.hpp"
 #include "model/ip_address.hpp"
 
@@ -50,11 +51,19 @@ struct submission {
   int32_t watched_percent = absent;
 };
 
+// What the rules of ingest say of a submission; see storage/traffic_rules.hpp.
+struct traffic_stamp {
+  invalid_reason invalid = invalid_reason::none; // never `repeat`
+  device_class device = device_class::unknown;
+  std::string browser, os; // families, bounded; empty: unknown
+  std::string country;     // ISO 3166-1, two capital letters; empty: unknown
+  uint32_t rules = 0;      // version of the rules; 0: none judged it
+};
+
 // An accepted event, as the log keeps it.
 struct event {
   event_type type = event_type::click;
   playback_progress progress = playback_progress::none;
-  invalid_reason invalid = invalid_reason::none; // stamped at ingest; `repeat` never is
   uint64_t ad_id = 0;
   std::string event_id;
   int64_t time_s = 0;
@@ -64,7 +73,7 @@ struct event {
   int32_t watched_percent = absent;
   uint64_t visitor = 0;     // keyed hash of the unmasked address and the agent
   uint32_t fields_hash = 0; // keyed hash of the client's own fields, see model/visitor_key.hpp
-  uint32_t rules = 0;       // version of the invalid-traffic rules that stamped it
+  traffic_stamp traffic;
 };
 
 // What a shard needs of one log record: no text, no heap.

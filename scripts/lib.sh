@@ -13,11 +13,12 @@ die() {
 
 # To configure and build everything, the unit tests included.
 packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev zlib1g-dev libxxhash-dev libre2-dev
-  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev libssl-dev
+  libyaml-dev libmaxminddb-dev uap-core prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev libssl-dev
   ca-certificates curl)
 # To run what was built.
 packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zlib1g libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
-  libabsl20220623 librdkafka1 libjemalloc2 libssl3 tzdata curl)
+  libabsl20220623 librdkafka1 libjemalloc2 libssl3 libre2-9 libyaml-0-2
+  libmaxminddb0 uap-core tzdata curl)
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
 # For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, and put an nginx before adtrackd.

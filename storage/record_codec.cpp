@@ -166,6 +166,10 @@ enum class field : uint8_t {
   fields,
   invalid,
   rules,
+  device,
+  browser,
+  os,
+  country,
   logic,
   dedupe_window_secs,
   repeat_click_secs,
@@ -175,11 +179,31 @@ enum class field : uint8_t {
   unknown
 };
 
-constexpr std::string_view field_names[] = {
-    "schema",      "kind",        "type",           "ad_id",           "event_id",           "timestamp",
-    "user_ip",     "agent",       "play_time_secs", "watched_percent", "progress",           "visitor",
-    "fields",      "invalid",     "rules",          "logic",           "dedupe_window_secs", "repeat_click_secs",
-    "second_days", "minute_days", "visitor_key"};
+constexpr std::string_view field_names[] = {"schema",
+                                            "kind",
+                                            "type",
+                                            "ad_id",
+                                            "event_id",
+                                            "timestamp",
+                                            "user_ip",
+                                            "agent",
+                                            "play_time_secs",
+                                            "watched_percent",
+                                            "progress",
+                                            "visitor",
+                                            "fields",
+                                            "invalid",
+                                            "rules",
+                                            "device",
+                                            "browser",
+                                            "os",
+                                            "country",
+                                            "logic",
+                                            "dedupe_window_secs",
+                                            "repeat_click_secs",
+                                            "second_days",
+                                            "minute_days",
+                                            "visitor_key"};
 
 constexpr size_t known_fields = std::size(field_names);
 static_assert(known_fields == static_cast<size_t>(field::unknown));
@@ -243,7 +267,8 @@ verdict read_event(const field_table& in, uint32_t partition, uint32_t partition
       number_or_absent(field::watched_percent, out.watched_percent) &&
       (!in.has(field::progress) || read_name(in[field::progress], out.progress)) &&
       (!in.has(field::invalid) || (read_name(in[field::invalid], out.invalid) && out.invalid != invalid_reason::repeat)) &&
-      (!in.has(field::rules) || read(in[field::rules], 0, uint32_top, rules)) &&
+      (!in.has(field::rules) || read(in[field::rules], 0, uint32_top, rules)) && text_or_absent(field::device) &&
+      text_or_absent(field::browser) && text_or_absent(field::os) && text_or_absent(field::country) &&
       (!in.has(field::visitor) || read_hex(in[field::visitor], 16, out.visitor)) &&
       (!in.has(field::fields) || read_hex(in[field::fields], 8, out.fields_hash));
   if (!readable) return verdict::schema;
@@ -273,7 +298,7 @@ verdict read_control(const field_table& in, control& out) {
 
 std::string encode(const event& e) {
   std::string out;
-  out.reserve(320 + e.event_id.size() + e.agent.size());
+  out.reserve(400 + e.event_id.size() + e.agent.size());
   object_writer w(out);
   w.word("kind", "event");
   w.word("type", to_string(e.type));
@@ -287,8 +312,13 @@ std::string encode(const event& e) {
   if (e.progress != playback_progress::none) w.word("progress", to_string(e.progress));
   w.hex("visitor", e.visitor, 16);
   w.hex("fields", e.fields_hash, 8);
-  if (e.invalid != invalid_reason::none) w.word("invalid", to_string(e.invalid));
-  w.number("rules", e.rules);
+  const auto& t = e.traffic;
+  if (t.invalid != invalid_reason::none) w.word("invalid", to_string(t.invalid));
+  w.number("rules", t.rules);
+  if (t.device != device_class::unknown) w.word("device", to_string(t.device));
+  if (!t.browser.empty()) w.text("browser", t.browser);
+  if (!t.os.empty()) w.text("os", t.os);
+  if (!t.country.empty()) w.text("country", t.country);
   w.close();
   return out;
 }

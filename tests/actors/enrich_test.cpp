@@ -37,16 +37,22 @@ BOOST_AUTO_TEST_CASE(the_address_can_be_dropped) {
 
 BOOST_AUTO_TEST_CASE(the_fields_hash_and_the_rules_version_are_stamped) {
   enrich_rules rules;
-  rules.rules_version = 3;
-  rules.invalid_of = [](const submission& s) { return s.prefetch ? invalid_reason::prefetch : invalid_reason::none; };
+  rules.judge = [](const submission& s) {
+    traffic_stamp out;
+    out.invalid = s.prefetch ? invalid_reason::prefetch : invalid_reason::none;
+    out.country = to_string(s.address).empty() ? "" : "FR"; // it sees the full address
+    out.rules = 3;
+    return out;
+  };
   auto from = click(1, 5, "a").what;
   from.prefetch = true;
   from.play_time_secs = 12;
   const auto hash = fields_hash_of(rules.key, from);
   const auto out = enrich_event(rules, std::move(from));
   BOOST_TEST(out.fields_hash == hash);
-  BOOST_TEST(out.rules == 3u);
-  BOOST_TEST((out.invalid == invalid_reason::prefetch));
+  BOOST_TEST(out.traffic.rules == 3u);
+  BOOST_TEST((out.traffic.invalid == invalid_reason::prefetch));
+  BOOST_TEST(out.traffic.country == "FR");
   BOOST_TEST(out.play_time_secs == 12);
   BOOST_TEST(out.watched_percent == absent);
 }

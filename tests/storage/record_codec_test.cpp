@@ -43,7 +43,7 @@ event random_event(std::mt19937_64& random) {
   event e;
   e.type = static_cast<event_type>(random() % 3);
   if (e.type == event_type::playback) e.progress = static_cast<playback_progress>(1 + random() % 5);
-  e.invalid = static_cast<invalid_reason>(random() % 5); // never `repeat`
+  e.traffic.invalid = static_cast<invalid_reason>(random() % 5); // never `repeat`
   e.ad_id = 1 + (random() & (max_ad_id >> 1)) % (max_ad_id >> random() % 53);
   for (size_t size = 1 + random() % 128; size > 0; --size) e.event_id += static_cast<char>(0x21 + random() % 94);
   e.time_s = 1 + static_cast<int64_t>(random() % 4'294'967'295);
@@ -53,7 +53,11 @@ event random_event(std::mt19937_64& random) {
   if (random() % 2 == 0) e.watched_percent = static_cast<int32_t>(random() % 101);
   e.visitor = random();
   e.fields_hash = static_cast<uint32_t>(random());
-  e.rules = static_cast<uint32_t>(random());
+  e.traffic.rules = static_cast<uint32_t>(random());
+  e.traffic.device = static_cast<device_class>(random() % 7);
+  for (size_t size = random() % 4; size > 0; --size) e.traffic.browser += pieces[random() % std::size(pieces)];
+  for (size_t size = random() % 4; size > 0; --size) e.traffic.os += pieces[random() % std::size(pieces)];
+  if (random() % 2 == 0) e.traffic.country = "FR";
   return e;
 }
 
@@ -68,7 +72,7 @@ event sample_event() {
   e.watched_percent = 80;
   e.visitor = 0x0123456789abcdefu;
   e.fields_hash = 0xdeadbeefu;
-  e.rules = 1;
+  e.traffic.rules = 1;
   return e;
 }
 
@@ -116,12 +120,24 @@ BOOST_AUTO_TEST_CASE(an_event_is_written_as_documented) {
   event e = sample_event();
   e.type = event_type::playback;
   e.progress = playback_progress::midpoint;
-  e.invalid = invalid_reason::bot;
+  e.traffic.invalid = invalid_reason::bot;
   e.address.clear();
   e.agent.clear();
   e.play_time_secs = e.watched_percent = absent;
   BOOST_TEST(encode(e) == R"({"schema":1,"kind":"event","type":"playback","ad_id":32,"event_id":"e-1","timestamp":1753200972,)"
                           R"("progress":"midpoint","visitor":"0123456789abcdef","fields":"deadbeef","invalid":"bot","rules":1})");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_known_of_the_visitor_is_written_behind_the_rules_that_say_so) {
+  event e = sample_event();
+  e.traffic.device = device_class::phone;
+  e.traffic.browser = "Chrome \"Mobile\"";
+  e.traffic.os = "Android";
+  e.traffic.country = "FR";
+  const auto expected =
+      sample_with("\"rules\":1}", R"("rules":1,"device":"phone","browser":"Chrome \"Mobile\"","os":"Android","country":"FR"})");
+  BOOST_TEST(encode(e) == expected);
+  BOOST_TEST(skipped_for(expected) == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_control_record_is_written_as_documented) {
@@ -165,7 +181,7 @@ BOOST_AUTO_TEST_CASE(random_events_are_read_back) {
     const event& e = events[i];
     const shard_record& r = batch.records[i];
     const bool same = r.what == shard_record::kind::event && r.type == e.type && r.progress == e.progress &&
-                      r.invalid == e.invalid && r.fields_hash == e.fields_hash && r.offset == stored[i].offset &&
+                      r.invalid == e.traffic.invalid && r.fields_hash == e.fields_hash && r.offset == stored[i].offset &&
                       r.log_time_ms == stored[i].time_ms && r.id == identity_of(e.type, e.ad_id, e.event_id) &&
                       r.ad_id == e.ad_id && r.visitor == e.visitor && r.time_s == e.time_s &&
                       r.play_time_secs == e.play_time_secs && r.watched_percent == e.watched_percent;
@@ -273,6 +289,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_of_this_schema_is_skipped_as_schema) {
       {"percent\":80", "percent\":8e1"},
       {"\"rules\":1", "\"rules\":-1"},
       {"\"rules\":1", "\"rules\":4294967296"},
+      {"\"rules\":1", "\"rules\":1,\"browser\":7"},
       {"\"rules\":1", "\"rules\":\"1\""},
       {"\"rules\":1", "\"invalid\":\"repeat\""},
       {"\"rules\":1", "\"invalid\":\"none\""},

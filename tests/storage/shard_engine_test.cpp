@@ -1,6 +1,7 @@
 #include "storage/shard_engine.hpp"
 
 #include <filesystem>
+#include <numeric>
 #include <optional>
 
 #include <boost/test/unit_test.hpp>
@@ -115,6 +116,11 @@ BOOST_AUTO_TEST_CASE(answers_agree_with_the_plain_definitions) {
       feed(*e, s, 500, seed, &oracle);
       BOOST_TEST(total(e->fates(), &fate_counts::counted) == oracle.counted_seen);
       BOOST_TEST(total(e->fates(), &fate_counts::duplicates) == oracle.duplicates_seen);
+      for (const auto& fates : e->fates()) {
+        const auto& by_reason = fates.invalid;
+        BOOST_TEST(std::accumulate(by_reason.begin(), by_reason.end(), uint64_t{0}) == fates.counted);
+        BOOST_TEST((fates.counted == 0 || by_reason[static_cast<size_t>(invalid_reason::bot)] > 0));
+      }
       check_many_answers(*e, oracle, seed, 150, o);
     }
   }

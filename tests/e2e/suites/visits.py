@@ -154,6 +154,6 @@ def _(t):
     _visit(server, ad + 1, "", "impression.gif").expect_problem(400)
     server.admin("DELETE", f"{ADS}/{ad}").expect(204)
     server.post_json("/api/v1/ads/click", {"event_id": "e2", "ad_id": ad}).expect_problem(400)
-    _wait(server, ad, "click_count", 1)
+    _wait(server, ad, "gross_clicks", 1)
     equal(_row(server, ad + 1)["gross_clicks"], 0, "clicks of no ad")
     server.stop()
