@@ -64,7 +64,7 @@ typename I::result_type inspect(I& f, position& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, analytics_query& x) {
-  return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.page, x.limit, x.min_positions, x.timeout_ms,
+  return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.tz, x.page, x.limit, x.min_positions, x.timeout_ms,
            x.explain);
 }
 

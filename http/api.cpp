@@ -288,7 +288,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
 bool api::handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later) {
   analytics_query query;
   if (!may_read(r, now) || !query_of(r, now)) return false;
-  if (!read_analytics_query(parameters_, options_, query, errors_)) {
+  if (!read_analytics_query(parameters_, options_, r.now_ms, query, errors_)) {
     now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
     return false;
   }

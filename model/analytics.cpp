@@ -27,6 +27,26 @@ std::string_view to_string(resolution r) noexcept {
   return {};
 }
 
+std::string_view to_string(granularity g) noexcept {
+  switch (g) {
+  case granularity::none: return "none";
+  case granularity::second: return "second";
+  case granularity::minute: return "minute";
+  case granularity::hour: return "hour";
+  case granularity::day: return "day";
+  }
+  return {};
+}
+
+bool parse(std::string_view text, granularity& out) noexcept {
+  for (auto g : {granularity::second, granularity::minute, granularity::hour, granularity::day}) {
+    if (to_string(g) != text) continue;
+    out = g;
+    return true;
+  }
+  return false;
+}
+
 std::string_view to_string(log_fault f) noexcept {
   switch (f) {
   case log_fault::none: return "none";

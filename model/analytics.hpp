@@ -5,9 +5,8 @@
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <vector>
-
 #include <string_view>
+#include <vector>
 
 #include "model/counters.hpp"
 
@@ -26,6 +25,11 @@ struct time_window {
 // The finest bucket that an answer's window rests on.
 enum class resolution : uint8_t { second, minute, quarter_hour, hour, day };
 std::string_view to_string(resolution r) noexcept;
+
+// How long a point of a series is; none: no series.
+enum class granularity : uint8_t { none, second, minute, hour, day };
+std::string_view to_string(granularity g) noexcept;
+bool parse(std::string_view text, granularity& out) noexcept; // not none
 
 struct position {
   uint32_t shard = 0;
@@ -52,6 +56,7 @@ struct shard_fault {
 struct analytics_query {
   std::vector<uint64_t> ad_ids; // sorted, unique; empty = all
   time_window window;
+  std::string tz;       // IANA name that is known to load; empty: UTC
   uint32_t page = 1;    // from 1
   uint32_t limit = 100; // 1 ... 1,000
   std::vector<position> min_positions;
