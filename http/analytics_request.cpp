@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "model/event.hpp"
+#include "model/time_grid.hpp"
 #include "model/timestamp.hpp"
 
 namespace adtrack::http {
@@ -80,6 +81,7 @@ struct reading {
   int64_t now_ms;
   uint32_t timeout_most;
   analytics_query& out;
+  answer_format& format;
   std::vector<field_error>& errors;
   bool has_edge = false; // since or until
   bool has_last = false;
@@ -135,6 +137,25 @@ void read_page(const query_parameter& p, reading& r) { bounded(p, 1, page_max, r
 void read_limit(const query_parameter& p, reading& r) { bounded(p, 1, r.options.query_limit_max, r.out.limit, r.errors); }
 void read_timeout(const query_parameter& p, reading& r) { bounded(p, 1, r.timeout_most, r.out.timeout_ms, r.errors); }
 
+void read_granularity(const query_parameter& p, reading& r) {
+  if (!parse(p.value, r.out.step)) r.errors.push_back({p.name, "must be second, minute, hour or day"});
+}
+
+void read_sort(const query_parameter& p, reading& r) {
+  if (parse(p.value, r.out.order)) return;
+  std::string message = "must be one of";
+  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k)
+    message.append(k == 0 ? " " : ", ").append(to_string(static_cast<sort_key>(k)));
+  r.errors.push_back({p.name, message + "; with a - before it from the largest"});
+}
+
+void read_format(const query_parameter& p, reading& r) {
+  if (p.value == "json" || p.value == "csv")
+    r.format = p.value == "csv" ? answer_format::csv : answer_format::json;
+  else
+    r.errors.push_back({p.name, "must be json or csv"});
+}
+
 void read_explain(const query_parameter& p, reading& r) {
   if (p.value == "true" || p.value == "false")
     r.out.explain = p.value == "true";
@@ -148,16 +169,33 @@ struct known_parameter {
   void (*read)(const query_parameter&, reading&);
 };
 constexpr known_parameter analytics_parameters[] = {
-    {"ad_id", true, read_ad_id},         {"min_position", true, read_min_position},
-    {"since", false, read_since},        {"until", false, read_until},
-    {"last", false, read_last},          {"tz", false, read_tz},
-    {"page", false, read_page},          {"limit", false, read_limit},
-    {"timeout_ms", false, read_timeout}, {"explain", false, read_explain},
+    {"ad_id", true, read_ad_id},
+    {"min_position", true, read_min_position},
+    {"since", false, read_since},
+    {"until", false, read_until},
+    {"last", false, read_last},
+    {"tz", false, read_tz},
+    {"page", false, read_page},
+    {"limit", false, read_limit},
+    {"timeout_ms", false, read_timeout},
+    {"explain", false, read_explain},
+    {"granularity", false, read_granularity},
+    {"format", false, read_format},
+    {"sort", false, read_sort},
 };
 
 void read_zone_first(const std::vector<query_parameter>& parameters, std::string& tz) {
   const auto it = std::find_if(parameters.begin(), parameters.end(), [](const auto& p) { return p.name == "tz"; });
   if (it != parameters.end() && is_time_zone(it->value)) tz = it->value;
+}
+
+// A window that is too long for even one row's series is refused before anybody is asked; the shards count exactly.
+void check_points(const reading& r) {
+  const auto& w = r.out.window;
+  if (w.since_s == time_window::unbounded_since || w.until_s == time_window::unbounded_until) return;
+  if ((w.until_s - w.since_s - 1) / longest_point_s(r.out.step) >= int64_t{r.out.max_points})
+    r.errors.push_back({"granularity", "gives more than " + std::to_string(r.out.max_points) +
+                                           " points: ask for a coarser one or a shorter window"});
 }
 
 // What holds between parameters that are each well.
@@ -166,20 +204,24 @@ void check_together(const reading& r) {
     r.errors.push_back({"last", "must not stand together with since or until"});
   else if (r.out.window.since_s >= r.out.window.until_s)
     r.errors.push_back({"until", "must be later than since"});
+  if (uint64_t{r.out.page} * r.out.limit > r.options.query_rows_max)
+    r.errors.push_back({"page", "times limit must not be more than " + std::to_string(r.options.query_rows_max)});
+  if (r.errors.empty() && r.out.step != granularity::none) check_points(r);
 }
 
 } // namespace
 
 bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, int64_t now_ms,
-                          analytics_query& out, std::vector<field_error>& errors) {
+                          analytics_query& out, answer_format& format, std::vector<field_error>& errors) {
   out = {};
   errors.clear();
   out.limit = options.query_limit;
+  out.max_points = options.query_points_max;
   const uint32_t timeout_most =
       options.reply_timeout_ms > 1'000 ? options.reply_timeout_ms - 500 : options.reply_timeout_ms / 2 + 1;
   out.timeout_ms = std::min(options.query_timeout_ms, timeout_most);
   read_zone_first(parameters, out.tz);
-  reading r{options, now_ms, timeout_most, out, errors};
+  reading r{options, now_ms, timeout_most, out, format, errors};
   for (const auto& p : parameters) {
     if (errors.size() >= 20) break;
     const auto known = std::find_if(std::begin(analytics_parameters), std::end(analytics_parameters),

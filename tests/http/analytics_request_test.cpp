@@ -12,6 +12,7 @@ namespace {
 struct asked {
   bool ok = false;
   analytics_query query;
+  answer_format format = answer_format::unsaid;
   std::vector<field_error> errors;
   bool names(std::string_view field) const {
     return !ok && std::any_of(errors.begin(), errors.end(), [&](const auto& e) { return e.field == field; });
@@ -25,7 +26,7 @@ asked read(std::string_view text) {
   std::string error;
   BOOST_REQUIRE(parse_query_string(text, parameters, error));
   asked a;
-  a.ok = read_analytics_query(parameters, http_options{}, now_ms, a.query, a.errors);
+  a.ok = read_analytics_query(parameters, http_options{}, now_ms, a.query, a.format, a.errors);
   return a;
 }
 
@@ -119,11 +120,34 @@ BOOST_AUTO_TEST_CASE(last_is_a_window_that_ends_with_the_current_second) {
 }
 
 BOOST_AUTO_TEST_CASE(pages_limits_and_timeouts_are_bounded) {
-  BOOST_TEST(read("limit=1000&page=1000000&timeout_ms=9500").ok);
+  BOOST_TEST(read("limit=1000&page=100&timeout_ms=9500").ok);
   for (auto bad : {"limit=0", "limit=1001", "limit=x", "limit=", "limit=-1"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("limit"));
-  for (auto bad : {"page=0", "page=1000001", "page=1.5"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("page"));
+  for (auto bad : {"page=0", "page=1000001", "page=1.5", "page=101&limit=1000", "page=1001"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("page"));
   for (auto bad : {"timeout_ms=0", "timeout_ms=9501"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("timeout_ms"));
+}
+
+BOOST_AUTO_TEST_CASE(granularity_sort_and_format_are_named_values) {
+  auto a = read("granularity=hour&sort=-ctr&format=csv&last=7d");
+  BOOST_REQUIRE(a.ok);
+  BOOST_TEST((a.query.step == granularity::hour));
+  BOOST_TEST((a.query.order == row_order{sort_key::ctr, true}));
+  BOOST_TEST((a.format == answer_format::csv));
+  BOOST_TEST((read("").format == answer_format::unsaid));
+  for (auto bad : {"granularity=", "granularity=week", "granularity=none", "granularity=Hour", "granularity=day&granularity=day"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("granularity"));
+  for (auto bad : {"sort=", "sort=-", "sort=clicks", "sort=ctr,ad_id", "sort=invalid_clicks", "sort=ctr&sort=ctr"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("sort"));
+  for (auto bad : {"format=", "format=xml", "format=CSV"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("format"));
+}
+
+BOOST_AUTO_TEST_CASE(a_series_of_too_many_points_is_refused_before_anybody_is_asked) {
+  BOOST_TEST(read("granularity=second&since=2025-01-01T00:00:00Z&until=2025-01-01T02:46:40Z").ok);
+  BOOST_TEST(read("granularity=second&since=2025-01-01T00:00:00Z&until=2025-01-01T02:46:41Z").names("granularity"));
+  BOOST_TEST(read("granularity=minute&since=2025-01-01&until=2025-02-01").names("granularity"));
+  BOOST_TEST(read("granularity=day&since=0001-01-01&until=9999-12-31").names("granularity"));
+  BOOST_TEST(read("granularity=second").ok); // what there is decides
 }
 
 BOOST_AUTO_TEST_CASE(positions_repeat_and_explain_is_a_boolean) {

@@ -50,6 +50,7 @@ BOOST_AUTO_TEST_CASE(a_day_is_from_midnight_to_midnight_of_the_zone_whatever_its
       {"America/Sao_Paulo", "2018-11-04T12:00:00Z", 23}, // midnight was skipped
       {"Africa/Cairo", "2025-04-25T12:00:00Z", 23},      // likewise
       {"America/Havana", "2024-11-03T12:00:00Z", 25},    // midnight came twice
+      {"America/St_Johns", "2010-11-07T03:00:00Z", 25},  // 00:01 became 23:01 of the date before: still the new day
       {"Asia/Kathmandu", "2025-01-01T12:00:00Z", 24},
   };
   for (const auto& c : cases) {
@@ -97,6 +98,7 @@ BOOST_AUTO_TEST_CASE(points_tile_time_in_every_zone) {
         const auto t = when(random);
         const auto point = grid.point_of(t);
         BOOST_REQUIRE_MESSAGE((point.since_s <= t && t < point.until_s), tz << ' ' << t);
+        BOOST_REQUIRE_MESSAGE(point.until_s - point.since_s <= longest_point_s(step), tz << ' ' << t);
         BOOST_REQUIRE_MESSAGE((grid.point_of(point.since_s) == point), tz << ' ' << t);
         BOOST_REQUIRE_MESSAGE((grid.point_of(point.until_s - 1) == point), tz << ' ' << t);
         BOOST_REQUIRE_MESSAGE(grid.point_of(point.until_s).since_s == point.until_s, tz << ' ' << t);

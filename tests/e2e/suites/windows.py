@@ -25,7 +25,7 @@ def utc(text):
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 
-# (zone, date, the next one, length in hours): first instants of both, clicked at their edges.
+# (zone, date, the next one, the first instant, length in hours), clicked at both edges.
 DAYS = [("Europe/Paris", "2025-03-30", "2025-03-31", "2025-03-29T23:00:00Z", 23), ("Europe/Paris", "2025-10-26", "2025-10-27", "2025-10-25T22:00:00Z", 25),
         ("America/New_York", "2025-03-09", "2025-03-10", "2025-03-09T05:00:00Z", 23), ("America/New_York", "2025-11-02", "2025-11-03", "2025-11-02T04:00:00Z", 25),
         ("America/Sao_Paulo", "2018-11-04", "2018-11-05", "2018-11-04T03:00:00Z", 23), ("Africa/Cairo", "2025-04-25", "2025-04-26", "2025-04-24T22:00:00Z", 23),
