@@ -90,6 +90,8 @@ http::http_options http_options_of(const settings& s) {
   o.query_timeout_ms = s.analytics.timeout_ms;
   o.query_limit = s.analytics.default_limit;
   o.query_limit_max = s.analytics.max_limit;
+  o.query_rows_max = s.analytics.max_rows;
+  o.query_points_max = s.analytics.max_points;
   o.max_buffered_bytes = s.http.max_buffered_bytes;
   o.max_pipelined = s.http.max_pipelined;
   o.require_known_ads = s.ads.require_known;

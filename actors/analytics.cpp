@@ -9,6 +9,7 @@
 #include "actors/shard.hpp"
 #include "config/telemetry.hpp"
 #include "model/partitioner.hpp"
+#include "model/series.hpp"
 
 namespace adtrack::actors {
 
@@ -59,15 +60,35 @@ bool windows_agree(const std::vector<shard_part>& parts) {
 
 namespace {
 
+// Fills the series of the rows up to the page's end, of which only the page's are kept.
+void take_series(const std::vector<analytics_row*>& rows, const analytics_query& query, analytics_answer& out) {
+  time_zone zone;
+  if (!time_zone::load(query.tz, zone)) return; // then no shard gave a series either
+  const time_grid grid(query.step, zone);
+  size_t points = 0;
+  for (const auto* row : rows) {
+    out.fault_of_series = std::max(out.fault_of_series, row->fault_of_series);
+    points += length_of(row->series, out.window, grid, query.max_points);
+  }
+  if (points > query.max_points) out.fault_of_series = std::max(out.fault_of_series, series_fault::too_many);
+  if (out.fault_of_series != series_fault::none) return;
+  for (auto* row : rows) fill_gaps(row->series, out.window, grid);
+}
+
+// An ad lives in one shard and each gave its own first page * limit rows, so the first of all of these are the first of all rows.
 void take_rows(std::vector<shard_part>& parts, const analytics_query& query, analytics_answer& out) {
   std::vector<analytics_row*> rows;
   for (auto& part : parts) {
     if (!part.rows || !part.answer) continue;
     for (auto& row : part.answer->rows) rows.push_back(&row);
   }
-  std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->ad_id < b->ad_id; });
   const auto skip = (uint64_t{std::max(query.page, 1u)} - 1) * query.limit;
-  for (auto at = skip; at < rows.size() && out.rows.size() < query.limit; ++at) out.rows.push_back(*rows[at]);
+  const auto end = std::min<uint64_t>(skip + query.limit, rows.size());
+  std::partial_sort(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(end), rows.end(),
+                    [&](const auto* a, const auto* b) { return stands_before(*a, *b, query.order); });
+  rows.resize(end);
+  if (query.step != granularity::none) take_series(rows, query, out);
+  for (auto at = skip; at < end; ++at) out.rows.push_back(std::move(*rows[at]));
 }
 
 } // namespace
@@ -75,6 +96,8 @@ void take_rows(std::vector<shard_part>& parts, const analytics_query& query, ana
 analytics_answer merge(std::vector<shard_part> parts, const analytics_query& query, int64_t now_ms, int64_t real_time_lag_ms) {
   analytics_answer out;
   out.window = union_of_windows(parts, query.window);
+  out.step = query.step;
+  out.tz = query.tz;
   out.generated_at_ms = now_ms;
   out.shards_total = static_cast<uint32_t>(parts.size());
   // Windows that still differ mean that a part lacks what another holds: that is not a complete answer.
@@ -118,7 +141,7 @@ void analytics_state::query(analytics_query q, reply_ptr reply) {
       return reply->fail(failure::no_such_shard, "names shard " + std::to_string(p.shard) + "; there are shards 0 to " +
                                                      std::to_string(shards_.size() - 1));
   auto g = std::make_shared<gather>();
-  g->wide = q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads;
+  g->wide = is_wide(q);
   if (g->wide && wide_in_flight_ >= context_->options.max_wide_queries)
     return reply->fail(failure::overloaded, "too many queries over many ads are being answered");
   wide_in_flight_ += g->wide ? 1 : 0;
@@ -180,11 +203,24 @@ void analytics_state::arrived(const gather_ptr& g) {
   finish(g);
 }
 
+namespace {
+
+std::string why_no_series(series_fault why, const analytics_query& query) {
+  if (why == series_fault::not_kept)
+    return "is finer than what is kept of this window: ask for a coarser one, or for later times";
+  return "gives more than " + std::to_string(query.max_points) +
+         " points, those of earlier pages included: ask for a coarser one, a shorter window or fewer ads";
+}
+
+} // namespace
+
 void analytics_state::finish(const gather_ptr& g) {
   wide_in_flight_ -= g->wide ? 1 : 0;
   seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - g->started).count());
   if (g->late) return g->reply->fail(failure::position_not_reached, g->late_detail);
   auto answer = merge(std::move(g->parts), g->query, context_->parts.now_ms(), context_->options.real_time_lag_ms);
+  if (answer.fault_of_series != series_fault::none)
+    return g->reply->fail(failure::no_series, why_no_series(answer.fault_of_series, g->query));
   // Records that nobody read before they were gone leave no other trace.
   answer.log_changed = !context_->log().health().ok();
   if (answer.log_changed) answer.complete = answer.real_time = false;

@@ -31,7 +31,7 @@ std::vector<shard_part> parts_of(const analytics_query& query, uint32_t shards);
 time_window union_of_windows(const std::vector<shard_part>& parts, const time_window& asked);
 bool windows_agree(const std::vector<shard_part>& parts);
 
-// Merges the parts: rows by ad_id, the page that was asked for, totals and what the answer says of itself. `shards.total` counts the
+// Merges the parts: rows in the order asked for, the page that was asked for, totals and what the answer says of itself. `shards.total` counts the
 // shards that the question concerns, not those of the log: a query for one ad is complete when that ad's shard has answered. Nothing
 // is complete over a log with a fault: what the shard answers is as of before it.
 analytics_answer merge(std::vector<shard_part> parts, const analytics_query& query, int64_t now_ms, int64_t real_time_lag_ms);

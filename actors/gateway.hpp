@@ -33,7 +33,8 @@ enum class failure : uint8_t {
   not_found,            // 404
   precondition_failed,  // 412
   position_not_reached, // 504
-  no_such_shard         // 400: a min_position names it; `detail` says which there are
+  no_such_shard,        // 400: a min_position names it; `detail` says which there are
+  no_series             // 400: the granularity does not fit; `detail` says why
 };
 
 struct failed {

@@ -63,9 +63,14 @@ typename I::result_type inspect(I& f, position& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, row_order& x) {
+  return f(caf::meta::type_name("row_order"), x.key, x.descending);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, analytics_query& x) {
-  return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.page, x.limit, x.min_positions, x.timeout_ms,
-           x.explain);
+  return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.tz, x.step, x.order, x.page, x.limit, x.max_points,
+           x.min_positions, x.timeout_ms, x.explain);
 }
 
 template <class I>
@@ -74,8 +79,13 @@ typename I::result_type inspect(I& f, counters& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, series_point& x) {
+  return f(caf::meta::type_name("series_point"), x.start_s, x.count, x.unique_clicks, x.unique_error);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, analytics_row& x) {
-  return f(caf::meta::type_name("analytics_row"), x.ad_id, x.count, x.unique_clicks, x.unique_error);
+  return f(caf::meta::type_name("analytics_row"), x.ad_id, x.count, x.unique_clicks, x.unique_error, x.series, x.fault_of_series);
 }
 
 template <class I>

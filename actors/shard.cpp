@@ -356,7 +356,7 @@ void shard_state::answer(const analytics_query& q, promise reply) {
     reply.deliver(make_error(trouble::storage, view.why.message));
     return;
   }
-  if (q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads) return answer_wide(std::move(*view), q, head, reply);
+  if (is_wide(q)) return answer_wide(std::move(*view), q, head, reply);
   auto rows = (*view)->answer(q);
   if (!rows.ok()) {
     config::log(config::log_level::error, "shard", "query_failed", rows.why.message, {{"shard", shard_}});

@@ -179,6 +179,8 @@ struct settings {
     uint32_t timeout_ms = 5'000;
     uint32_t default_limit = 100;
     uint32_t max_limit = 1'000;
+    uint32_t max_rows = 100'000;
+    uint32_t max_points = 10'000;
     uint32_t real_time_lag_ms = 1'000;
     uint32_t max_waiting = 10'000;
     uint32_t max_position_waiters = 1'000;

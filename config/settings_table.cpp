@@ -229,6 +229,10 @@ void add_running(std::vector<setting_row>& rows, settings& s) {
                   "ms after which an answer goes without the shards that are late"});
   rows.push_back({"analytics.default_limit", &s.analytics.default_limit, 1, 100'000, "`limit` of a query that names none"});
   rows.push_back({"analytics.max_limit", &s.analytics.max_limit, 1, 100'000, "highest `limit` of a query"});
+  rows.push_back({"analytics.max_rows", &s.analytics.max_rows, 1, 10'000'000,
+                  "highest `page` times `limit`: so many rows each shard may have to give; more is 400"});
+  rows.push_back({"analytics.max_points", &s.analytics.max_points, 1, 1'000'000,
+                  "points of an answer's series, those of the pages before it included; more is 400"});
   rows.push_back(
       {"analytics.real_time_lag_ms", &s.analytics.real_time_lag_ms, 1, hour_ms, "ms of lag under which an answer is real-time"});
   rows.push_back({"analytics.max_waiting", &s.analytics.max_waiting, 1, 1'000'000,
@@ -383,6 +387,7 @@ std::string check_together(const settings& s) {
         ordered("kafka.min_insync_replicas", s.kafka.min_insync_replicas, "kafka.replication_factor", s.kafka.replication_factor);
   if (wrong.empty())
     wrong = ordered("analytics.default_limit", s.analytics.default_limit, "analytics.max_limit", s.analytics.max_limit);
+  if (wrong.empty()) wrong = ordered("analytics.max_limit", s.analytics.max_limit, "analytics.max_rows", s.analytics.max_rows);
   // A batch must fit beside another that grows.
   if (wrong.empty() && s.ingest.max_batch_bytes > s.http.max_buffered_bytes / 2)
     wrong = "ingest.max_batch_bytes is " + std::to_string(s.ingest.max_batch_bytes) +

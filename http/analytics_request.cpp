@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "model/event.hpp"
+#include "model/time_grid.hpp"
 #include "model/timestamp.hpp"
 
 namespace adtrack::http {
@@ -30,17 +31,34 @@ void bounded(const query_parameter& p, uint64_t least, uint64_t most, uint32_t& 
 
 // A space where the offset's '+' belongs is what an unescaped '+' decodes to, and can be nothing else. A fraction rounds up:
 // events carry whole seconds, so the edge selects the same events.
-void time(const query_parameter& p, int64_t& out, std::vector<field_error>& errors) {
+void time(const query_parameter& p, std::string_view tz, int64_t& out, std::vector<field_error>& errors) {
   constexpr size_t shortest_with_offset = 25;
   std::string text = p.value;
   if (text.size() >= shortest_with_offset && text[text.size() - 6] == ' ') text[text.size() - 6] = '+';
   int64_t unix_us = 0;
-  if (!parse_rfc3339(text, {}, unix_us)) {
+  if (!parse_rfc3339(text, tz, unix_us)) {
     errors.push_back({p.name, "must be an RFC 3339 time such as 2025-07-22T16:16:12Z, or a date"});
     return;
   }
   constexpr int64_t second = 1'000'000;
   out = unix_us / second + (unix_us % second > 0 ? 1 : 0);
+}
+
+// "15m" as seconds. A day is 24 hours.
+bool duration(std::string_view text, int64_t& out_s) {
+  constexpr uint64_t most_s = 100ull * 366 * 86'400;
+  uint64_t count = 0, unit_s = 0;
+  if (text.empty()) return false;
+  switch (text.back()) {
+  case 's': unit_s = 1; break;
+  case 'm': unit_s = 60; break;
+  case 'h': unit_s = 3'600; break;
+  case 'd': unit_s = 86'400; break;
+  default: return false;
+  }
+  if (!number(text.substr(0, text.size() - 1), 1, most_s / unit_s, count)) return false;
+  out_s = static_cast<int64_t>(count * unit_s);
+  return true;
 }
 
 // Names each repeated parameter that may stand once, and says whether this is its first occurrence.
@@ -57,63 +75,163 @@ void unknown(const query_parameter& p, std::vector<field_error>& errors) {
   if (errors.size() < 20) errors.push_back({p.name, "is not a parameter of this request"});
 }
 
-void read_list_item(const query_parameter& p, analytics_query& out, std::vector<field_error>& errors) {
-  if (p.name == "ad_id") {
-    uint64_t id = 0;
-    if (!number(p.value, 1, max_ad_id, id))
-      errors.push_back({p.name, range_message(1, max_ad_id)});
-    else if (out.ad_ids.size() == query_ads_max)
-      errors.push_back({p.name, "must not be repeated more than " + std::to_string(query_ads_max) + " times"});
-    else
-      out.ad_ids.push_back(id);
-  } else {
-    position at;
-    if (parse(p.value, at))
-      out.min_positions.push_back(at);
-    else
-      errors.push_back({p.name, "must be a position such as 7:12345"});
+// What a parameter's value goes into.
+struct reading {
+  const http_options& options;
+  int64_t now_ms;
+  uint32_t timeout_most;
+  analytics_query& out;
+  answer_format& format;
+  std::vector<field_error>& errors;
+  bool has_edge = false; // since or until
+  bool has_last = false;
+};
+
+void read_ad_id(const query_parameter& p, reading& r) {
+  uint64_t id = 0;
+  if (!number(p.value, 1, max_ad_id, id))
+    r.errors.push_back({p.name, range_message(1, max_ad_id)});
+  else if (r.out.ad_ids.size() == query_ads_max)
+    r.errors.push_back({p.name, "must not be repeated more than " + std::to_string(query_ads_max) + " times"});
+  else
+    r.out.ad_ids.push_back(id);
+}
+
+void read_min_position(const query_parameter& p, reading& r) {
+  position at;
+  if (parse(p.value, at))
+    r.out.min_positions.push_back(at);
+  else
+    r.errors.push_back({p.name, "must be a position such as 7:12345"});
+}
+
+void read_since(const query_parameter& p, reading& r) {
+  r.has_edge = true;
+  time(p, r.out.tz, r.out.window.since_s, r.errors);
+}
+
+void read_until(const query_parameter& p, reading& r) {
+  r.has_edge = true;
+  time(p, r.out.tz, r.out.window.until_s, r.errors);
+}
+
+// Up to the end of the current second: what has just come is in it.
+void read_last(const query_parameter& p, reading& r) {
+  int64_t length_s = 0;
+  r.has_last = true;
+  if (!duration(p.value, length_s)) {
+    r.errors.push_back({p.name, "must be a whole number of s, m, h or d, such as 15m, of at most 100 years"});
+    return;
   }
+  r.out.window.until_s = r.now_ms / 1'000 + 1;
+  r.out.window.since_s = r.out.window.until_s - length_s;
+}
+
+// The zone itself was read before, as dates need it wherever it stands.
+void read_tz(const query_parameter& p, reading& r) {
+  if (p.value.empty() || !is_time_zone(p.value))
+    r.errors.push_back({p.name, "must be the name of a time zone, such as Europe/Paris or UTC"});
+}
+
+void read_page(const query_parameter& p, reading& r) { bounded(p, 1, page_max, r.out.page, r.errors); }
+void read_limit(const query_parameter& p, reading& r) { bounded(p, 1, r.options.query_limit_max, r.out.limit, r.errors); }
+void read_timeout(const query_parameter& p, reading& r) { bounded(p, 1, r.timeout_most, r.out.timeout_ms, r.errors); }
+
+void read_granularity(const query_parameter& p, reading& r) {
+  if (!parse(p.value, r.out.step)) r.errors.push_back({p.name, "must be second, minute, hour or day"});
+}
+
+void read_sort(const query_parameter& p, reading& r) {
+  if (parse(p.value, r.out.order)) return;
+  std::string message = "must be one of";
+  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k)
+    message.append(k == 0 ? " " : ", ").append(to_string(static_cast<sort_key>(k)));
+  r.errors.push_back({p.name, message + "; with a - before it from the largest"});
+}
+
+void read_format(const query_parameter& p, reading& r) {
+  if (p.value == "json" || p.value == "csv")
+    r.format = p.value == "csv" ? answer_format::csv : answer_format::json;
+  else
+    r.errors.push_back({p.name, "must be json or csv"});
+}
+
+void read_explain(const query_parameter& p, reading& r) {
+  if (p.value == "true" || p.value == "false")
+    r.out.explain = p.value == "true";
+  else
+    r.errors.push_back({p.name, "must be true or false"});
+}
+
+struct known_parameter {
+  std::string_view name;
+  bool repeats;
+  void (*read)(const query_parameter&, reading&);
+};
+constexpr known_parameter analytics_parameters[] = {
+    {"ad_id", true, read_ad_id},
+    {"min_position", true, read_min_position},
+    {"since", false, read_since},
+    {"until", false, read_until},
+    {"last", false, read_last},
+    {"tz", false, read_tz},
+    {"page", false, read_page},
+    {"limit", false, read_limit},
+    {"timeout_ms", false, read_timeout},
+    {"explain", false, read_explain},
+    {"granularity", false, read_granularity},
+    {"format", false, read_format},
+    {"sort", false, read_sort},
+};
+
+void read_zone_first(const std::vector<query_parameter>& parameters, std::string& tz) {
+  const auto it = std::find_if(parameters.begin(), parameters.end(), [](const auto& p) { return p.name == "tz"; });
+  if (it != parameters.end() && is_time_zone(it->value)) tz = it->value;
+}
+
+// A window that is too long for even one row's series is refused before anybody is asked; the shards count exactly.
+void check_points(const reading& r) {
+  const auto& w = r.out.window;
+  if (w.since_s == time_window::unbounded_since || w.until_s == time_window::unbounded_until) return;
+  if ((w.until_s - w.since_s - 1) / longest_point_s(r.out.step) >= int64_t{r.out.max_points})
+    r.errors.push_back({"granularity", "gives more than " + std::to_string(r.out.max_points) +
+                                           " points: ask for a coarser one or a shorter window"});
+}
+
+// What holds between parameters that are each well.
+void check_together(const reading& r) {
+  if (r.has_last && r.has_edge)
+    r.errors.push_back({"last", "must not stand together with since or until"});
+  else if (r.out.window.since_s >= r.out.window.until_s)
+    r.errors.push_back({"until", "must be later than since"});
+  if (uint64_t{r.out.page} * r.out.limit > r.options.query_rows_max)
+    r.errors.push_back({"page", "times limit must not be more than " + std::to_string(r.options.query_rows_max)});
+  if (r.errors.empty() && r.out.step != granularity::none) check_points(r);
 }
 
 } // namespace
 
-bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, analytics_query& out,
-                          std::vector<field_error>& errors) {
+bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, int64_t now_ms,
+                          analytics_query& out, answer_format& format, std::vector<field_error>& errors) {
   out = {};
   errors.clear();
   out.limit = options.query_limit;
-  uint32_t timeout_most = options.reply_timeout_ms > 1'000 ? options.reply_timeout_ms - 500 : options.reply_timeout_ms / 2 + 1;
+  out.max_points = options.query_points_max;
+  const uint32_t timeout_most =
+      options.reply_timeout_ms > 1'000 ? options.reply_timeout_ms - 500 : options.reply_timeout_ms / 2 + 1;
   out.timeout_ms = std::min(options.query_timeout_ms, timeout_most);
+  read_zone_first(parameters, out.tz);
+  reading r{options, now_ms, timeout_most, out, format, errors};
   for (const auto& p : parameters) {
     if (errors.size() >= 20) break;
-    if (p.name == "ad_id" || p.name == "min_position") {
-      read_list_item(p, out, errors);
-      continue;
-    }
-    bool is_known = p.name == "since" || p.name == "until" || p.name == "page" || p.name == "limit" || p.name == "timeout_ms" ||
-                    p.name == "explain";
-    if (!is_known) {
+    const auto known = std::find_if(std::begin(analytics_parameters), std::end(analytics_parameters),
+                                    [&](const auto& k) { return k.name == p.name; });
+    if (known == std::end(analytics_parameters))
       unknown(p, errors);
-      continue;
-    }
-    if (!first_of(parameters, p, errors)) continue;
-    if (p.name == "since") {
-      time(p, out.window.since_s, errors);
-    } else if (p.name == "until") {
-      time(p, out.window.until_s, errors);
-    } else if (p.name == "page") {
-      bounded(p, 1, page_max, out.page, errors);
-    } else if (p.name == "limit") {
-      bounded(p, 1, options.query_limit_max, out.limit, errors);
-    } else if (p.name == "timeout_ms") {
-      bounded(p, 1, timeout_most, out.timeout_ms, errors);
-    } else if (p.value == "true" || p.value == "false") {
-      out.explain = p.value == "true";
-    } else {
-      errors.push_back({p.name, "must be true or false"});
-    }
+    else if (known->repeats || first_of(parameters, p, errors))
+      known->read(p, r);
   }
-  if (errors.empty() && out.window.since_s >= out.window.until_s) errors.push_back({"until", "must be later than since"});
+  if (errors.empty()) check_together(r);
   std::sort(out.ad_ids.begin(), out.ad_ids.end());
   out.ad_ids.erase(std::unique(out.ad_ids.begin(), out.ad_ids.end()), out.ad_ids.end());
   return errors.empty();

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/csv.hpp"
 #include "http/options.hpp"
 #include "http/problem.hpp"
 #include "http/query_string.hpp"
@@ -16,9 +17,10 @@ namespace adtrack::http {
 inline constexpr uint32_t page_max = 1'000'000; // times the largest limit it still fits 32 bits
 inline constexpr size_t query_ads_max = 1'000;
 
-// False with one entry a parameter in `errors`: unknown, repeated though it may not be, or a bad value.
-bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, analytics_query& out,
-                          std::vector<field_error>& errors);
+// False with one entry a parameter in `errors`: unknown, repeated though it may not be, or a bad value. `now_ms` is what a trailing
+// window ends at; `format` stays as it is where none is named.
+bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, int64_t now_ms,
+                          analytics_query& out, answer_format& format, std::vector<field_error>& errors);
 
 struct page_request {
   uint32_t page = 1;

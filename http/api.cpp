@@ -4,6 +4,7 @@
 
 #include "config/telemetry.hpp"
 #include "http/analytics_request.hpp"
+#include "http/csv.hpp"
 #include "http/json_text.hpp"
 #include "http/openapi.hpp"
 #include "http/render.hpp"
@@ -38,7 +39,8 @@ reject_reason reason_of(actors::failure why) {
   case actors::failure::clock_jumped:
   case actors::failure::not_found:
   case actors::failure::precondition_failed:
-  case actors::failure::no_such_shard: break;
+  case actors::failure::no_such_shard:
+  case actors::failure::no_series: break;
   }
   return reject_reason::not_durable;
 }
@@ -287,11 +289,17 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
 
 bool api::handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later) {
   analytics_query query;
+  auto format = answer_format::unsaid;
   if (!may_read(r, now) || !query_of(r, now)) return false;
-  if (!read_analytics_query(parameters_, options_, query, errors_)) {
+  const bool valid = read_analytics_query(parameters_, options_, r.now_ms, query, format, errors_);
+  if (format == answer_format::unsaid) format = preferred_format(r.value(header::accept));
+  if (valid && query.explain && format == answer_format::csv) errors_.push_back({"explain", "is for answers in JSON"});
+  if (!errors_.empty()) {
     now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
     return false;
   }
+  later.csv = format == answer_format::csv;
+  later.text = r.value(header::if_none_match);
   later.what = awaited::kind::analytics;
   later.explain = query.explain;
   later.has_min_position = !query.min_positions.empty();
@@ -412,6 +420,26 @@ reply api::ready(const request& r) {
   return json_reply(200, body + "]}");
 }
 
+reply api::render_analytics_reply(const analytics_answer& answer, const awaited& waited) {
+  reply r;
+  auto tag = entity_tag(answer, waited.csv);
+  if (!waited.text.empty() && matches_any(waited.text, tag)) {
+    r.status = 304;
+  } else if (waited.csv) {
+    r.content_type = "text/csv; charset=utf-8; header=present";
+    render_analytics_csv(r.body, answer);
+  } else {
+    r = json_reply(200, {});
+    render_analytics(r.body, answer, waited.explain);
+  }
+  if (waited.csv) add_analytics_headers(r.headers, answer);
+  // Weak: what it was made of is the same, when it was made is not.
+  r.headers.emplace_back("ETag", "W/" + tag);
+  r.headers.emplace_back("Cache-Control", "no-cache");
+  r.headers.emplace_back("Vary", "Accept");
+  return r;
+}
+
 reply api::render_ad_reply(const ad& value, const awaited& waited) {
   reply r;
   auto tag = entity_tag(value);
@@ -456,6 +484,7 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
     auto kind_of_problem = kind_of(f->why, waited.has_min_position);
     if (f->why == actors::failure::no_such_shard)
       return make_problem(kind_of_problem, {}, request_id, {{"min_position", f->detail}});
+    if (f->why == actors::failure::no_series) return make_problem(kind_of_problem, {}, request_id, {{"granularity", f->detail}});
     return make_problem(kind_of_problem, f->detail, request_id);
   }
   if (auto* done = std::get_if<actors::ingested>(&what); done && waited.what == kind::ingest) {
@@ -465,10 +494,7 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
   }
   if (std::holds_alternative<actors::ingested>(what) && waited.what == kind::visit) return render_visit(waited, true);
   if (auto* answer = std::get_if<actors::analytics_result>(&what); answer && *answer && waited.what == kind::analytics) {
-    reply r = json_reply(200, {});
-    render_analytics(r.body, **answer, waited.explain);
-    r.headers.emplace_back("Cache-Control", "no-cache");
-    return r;
+    return render_analytics_reply(**answer, waited);
   }
   if (auto* page = std::get_if<actors::ads_page>(&what); page && waited.what == kind::ads_page) {
     reply r = json_reply(200, {});

@@ -30,11 +30,12 @@ struct awaited {
   enum class kind : uint8_t { ingest, batch, visit, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
   kind what = kind::ingest;
   bool explain = false;
+  bool csv = false; // analytics
   bool has_min_position = false;
   uint32_t page = 1;
   uint32_t limit = 10;
   route where = route::none; // visit
-  std::string text;          // ingest and visit: the event_id; ad: If-None-Match
+  std::string text;          // ingest and visit: the event_id; ad and analytics: If-None-Match
   std::string url;           // visit: where a click leads
   std::shared_ptr<batch_findings> findings;
 };
@@ -84,6 +85,7 @@ private:
   bool may_administer(const request& r, reply& now);
   bool read_precondition(const request& r, std::string& tag, reply& now);
   reply ready(const request& r);
+  reply render_analytics_reply(const analytics_answer& answer, const awaited& waited);
   reply render_ad_reply(const ad& value, const awaited& waited);
 
   const http_options& options_;

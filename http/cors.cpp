@@ -5,7 +5,8 @@
 namespace adtrack::http {
 namespace {
 
-constexpr const char* exposed = "X-Request-Id, Retry-After, ETag, Location";
+constexpr const char* exposed = "X-Request-Id, Retry-After, ETag, Location, Adtrack-Total, Adtrack-Complete, Adtrack-Real-Time, "
+                                "Adtrack-Resolution, Adtrack-Lag-Ms, Adtrack-Since, Adtrack-Until, Adtrack-Log-Faults";
 constexpr const char* asked_for = "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, X-Request-Id";
 
 bool one_of(char c, std::string_view more) {

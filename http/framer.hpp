@@ -30,9 +30,10 @@ enum class header : uint8_t {
   if_match,
   if_none_match,
   forwarded_for,
-  origin
+  origin,
+  accept
 };
-inline constexpr size_t header_count = 10;
+inline constexpr size_t header_count = 11;
 
 // A part of the request's bytes.
 struct slice {

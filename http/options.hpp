@@ -42,6 +42,8 @@ struct http_options {
   uint32_t query_timeout_ms = 5'000; // default of `timeout_ms`; at most reply_timeout_ms - 500
   uint32_t query_limit = 100;        // default of `limit`
   uint32_t query_limit_max = 1'000;
+  uint32_t query_rows_max = 100'000;  // page times limit
+  uint32_t query_points_max = 10'000; // of an answer's series
 
   // Files of hashed keys, as config/keys.hpp reads them; "": none. Without one, ingest and read are open and admin calls are 403.
   std::string ingest_key_file;

@@ -121,7 +121,8 @@ problem_kind kind_of(actors::failure why, bool has_min_position) noexcept {
   case actors::failure::not_found: return problem_kind::not_found;
   case actors::failure::precondition_failed: return problem_kind::precondition_failed;
   case actors::failure::position_not_reached: return problem_kind::position_not_reached;
-  case actors::failure::no_such_shard: return problem_kind::validation;
+  case actors::failure::no_such_shard:
+  case actors::failure::no_series: return problem_kind::validation;
   }
   return problem_kind::internal;
 }

@@ -1,9 +1,9 @@
 #include "http/render.hpp"
 
-#include <cmath>
-
 #include "http/json_text.hpp"
 #include "http/problem.hpp"
+#include "model/mix.hpp"
+#include "model/timestamp.hpp"
 
 namespace adtrack::http {
 namespace {
@@ -15,11 +15,11 @@ void field(std::string& out, std::string_view name, uint64_t value) {
   append_uint(out, value);
 }
 
-void average(std::string& out, std::string_view name, uint64_t sum, uint64_t count) {
+void ratio(std::string& out, std::string_view name, double value) {
   out += ",\"";
   out += name;
   out += "\":";
-  append_double(out, count == 0 ? 0.0 : static_cast<double>(sum) / static_cast<double>(count));
+  append_double(out, value);
 }
 
 void append_invalid(std::string& out, const counters& count) {
@@ -38,36 +38,65 @@ void append_invalid(std::string& out, const counters& count) {
   out.push_back('}');
 }
 
-void append_row(std::string& out, const analytics_row& row) {
-  const counters& count = row.count;
-  uint64_t clicks = count[metric::valid_clicks];
-  uint64_t impressions = count[metric::valid_impressions];
-  out += "{\"ad_id\":";
-  append_uint(out, row.ad_id);
-  field(out, "click_count", clicks);
-  field(out, "unique_clicks", row.unique_clicks <= 0 ? 0 : static_cast<uint64_t>(std::llround(row.unique_clicks)));
-  average(out, "avg_playback_time", count[metric::play_time_sum], count[metric::play_time_count]);
-  average(out, "avg_watch_percent", count[metric::watched_sum], count[metric::watched_count]);
+// Valid playbacks by how far they came, in that order.
+void append_playbacks(std::string& out, const counters& count) {
+  out += ",\"playbacks\":{";
+  constexpr size_t stages = static_cast<size_t>(playback_progress::complete);
+  for (size_t i = 0; i < stages; ++i) {
+    if (i > 0) out.push_back(',');
+    append_json_string(out, to_string(static_cast<playback_progress>(i + 1)));
+    out.push_back(':');
+    append_uint(out, count.values[static_cast<size_t>(metric::playback_progress) + i]);
+  }
+  out.push_back('}');
+}
+
+void append_numbers(std::string& out, const window_numbers& n) {
+  const counters& count = n.count;
+  field(out, "click_count", count[metric::valid_clicks]);
+  field(out, "unique_clicks", shown_uniques(n));
+  ratio(out, "avg_playback_time", average(count[metric::play_time_sum], count[metric::play_time_count]));
+  ratio(out, "avg_watch_percent", average(count[metric::watched_sum], count[metric::watched_count]));
   out += ",\"last_updated\":";
   if (count.last_counted_ms == 0)
     out += "null";
   else
     append_time(out, count.last_counted_ms);
-  field(out, "impressions", impressions);
+  field(out, "impressions", count[metric::valid_impressions]);
   out += ",\"ctr\":";
-  if (impressions == 0)
-    out += "null";
+  if (const auto ctr = click_through_rate(count))
+    append_double(out, *ctr);
   else
-    append_double(out, static_cast<double>(clicks) / static_cast<double>(impressions));
+    out += "null";
   field(out, "gross_clicks", count.gross(event_type::click));
   append_invalid(out, count);
   field(out, "duplicates", count[metric::duplicates]);
   field(out, "conflicts", count[metric::conflicts]);
   out += ",\"unique_error\":";
-  if (row.unique_error == 0)
+  if (n.unique_error == 0)
     out.push_back('0');
   else
-    append_double(out, row.unique_error);
+    append_double(out, n.unique_error);
+  append_playbacks(out, count);
+}
+
+void append_series(std::string& out, const std::vector<series_point>& series, const time_zone& zone) {
+  out += ",\"series\":[";
+  for (const auto& point : series) {
+    if (out.back() != '[') out.push_back(',');
+    out += "{\"start\":";
+    append_json_string(out, format_rfc3339_s(point.start_s, zone));
+    append_numbers(out, point);
+    out.push_back('}');
+  }
+  out.push_back(']');
+}
+
+void append_row(std::string& out, const analytics_row& row, bool with_series, const time_zone& zone) {
+  out += "{\"ad_id\":";
+  append_uint(out, row.ad_id);
+  append_numbers(out, row);
+  if (with_series) append_series(out, row.series, zone);
   out.push_back('}');
 }
 
@@ -195,11 +224,16 @@ void render_batch(std::string& out, const actors::batch_ingested& what, std::str
 }
 
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain) {
-  out.reserve(out.size() + 320 + answer.rows.size() * 320);
+  const bool with_series = answer.step != granularity::none;
+  size_t points = answer.rows.size();
+  for (const auto& row : answer.rows) points += row.series.size();
+  out.reserve(out.size() + 320 + points * 420);
+  time_zone zone; // UTC, should the zone have gone since the request was read
+  if (with_series) time_zone::load(answer.tz, zone);
   out += "{\"data\":[";
   for (size_t i = 0; i < answer.rows.size(); ++i) {
     if (i > 0) out.push_back(',');
-    append_row(out, answer.rows[i]);
+    append_row(out, answer.rows[i], with_series, zone);
   }
   out += "],\"total\":";
   append_uint(out, answer.total);
@@ -212,6 +246,12 @@ void render_analytics(std::string& out, const analytics_answer& answer, bool exp
   append_edge(out, answer.window.until_s, time_window::unbounded_until);
   out += ",\"resolution\":";
   append_json_string(out, to_string(answer.finest));
+  if (with_series) {
+    out += ",\"granularity\":";
+    append_json_string(out, to_string(answer.step));
+    out += ",\"tz\":";
+    append_json_string(out, answer.tz.empty() ? "UTC" : answer.tz);
+  }
   out += ",\"lag_ms\":";
   append_lag(out, answer.lag_ms);
   out += answer.complete ? ",\"complete\":true" : ",\"complete\":false";
@@ -293,6 +333,31 @@ std::string entity_tag(const ad& value) {
   append_int(tag, value.version);
   tag.push_back('"');
   return tag;
+}
+
+std::string entity_tag(const analytics_answer& answer, bool csv) {
+  uint64_t hash = csv ? 1 : 2;
+  auto add = [&](uint64_t value) { hash = mix64(hash * 3 + value + 1); };
+  for (unsigned char c : std::string_view(ADTRACK_VERSION)) add(c);
+  for (const auto& shard : answer.shards) {
+    add(shard.shard);
+    add(static_cast<uint64_t>(shard.applied));
+    add(static_cast<uint64_t>(shard.fault));
+  }
+  add(uint64_t{answer.shards_total} << 32 | uint64_t{answer.complete} << 2 | uint64_t{answer.real_time} << 1 |
+      answer.log_changed);
+  add(static_cast<uint64_t>(answer.window.since_s));
+  add(static_cast<uint64_t>(answer.window.until_s));
+  add(answer.total);
+  // Positions of another log could be the same: one that was begun anew in the same place.
+  for (const auto& row : answer.rows) {
+    add(row.ad_id);
+    add(static_cast<uint64_t>(row.count.last_counted_ms));
+    for (auto value : row.count.values) add(value);
+  }
+  std::string tag = "\"";
+  append_uint(tag, hash);
+  return tag += '"';
 }
 
 } // namespace adtrack::http

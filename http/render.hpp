@@ -25,5 +25,7 @@ void render_ads_page(std::string& out, const actors::ads_page& page, uint32_t nu
 
 // A strong entity tag of an ad's version, with its quotes.
 std::string entity_tag(const ad& value);
+// Of what an answer was made of, with its quotes: positions, window, faults and the rows' own state. To be used as a weak one.
+std::string entity_tag(const analytics_answer& answer, bool csv);
 
 } // namespace adtrack::http

@@ -4,10 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
-#include <vector>
-
 #include <string_view>
+#include <vector>
 
 #include "model/counters.hpp"
 
@@ -26,6 +26,11 @@ struct time_window {
 // The finest bucket that an answer's window rests on.
 enum class resolution : uint8_t { second, minute, quarter_hour, hour, day };
 std::string_view to_string(resolution r) noexcept;
+
+// How long a point of a series is; none: no series.
+enum class granularity : uint8_t { none, second, minute, hour, day };
+std::string_view to_string(granularity g) noexcept;
+bool parse(std::string_view text, granularity& out) noexcept; // not none
 
 struct position {
   uint32_t shard = 0;
@@ -49,22 +54,74 @@ struct shard_fault {
   bool operator==(const shard_fault&) const = default;
 };
 
+// What rows are ordered by: the members of a row that are one number. Named as in answers.
+enum class sort_key : uint8_t {
+  ad_id,
+  click_count,
+  unique_clicks,
+  avg_playback_time,
+  avg_watch_percent,
+  last_updated,
+  impressions,
+  ctr,
+  gross_clicks,
+  duplicates,
+  conflicts
+};
+std::string_view to_string(sort_key k) noexcept;
+
+struct row_order {
+  sort_key key = sort_key::ad_id;
+  bool descending = false;
+  bool operator==(const row_order&) const = default;
+};
+// "click_count", or "-click_count" from the largest.
+bool parse(std::string_view text, row_order& out) noexcept;
+
 struct analytics_query {
   std::vector<uint64_t> ad_ids; // sorted, unique; empty = all
   time_window window;
-  uint32_t page = 1;    // from 1
-  uint32_t limit = 100; // 1 ... 1,000
+  std::string tz; // IANA name that is known to load; empty: UTC
+  granularity step = granularity::none;
+  row_order order;
+  uint32_t page = 1;            // from 1
+  uint32_t limit = 100;         // 1 ... 1,000
+  uint32_t max_points = 10'000; // of all series up to the page's end; more is refused
   std::vector<position> min_positions;
   uint32_t timeout_ms = 5'000;
   bool explain = false;
 };
 
-struct analytics_row {
-  uint64_t ad_id = 0;
+// What was counted in some window: of a row, or of one point of its series.
+struct window_numbers {
   counters count;
   double unique_clicks = 0; // exact integer value when unique_error is 0
   double unique_error = 0;  // standard error of unique_clicks, relative; 0 = exact
 };
+// As answers show them; null where there is nothing to divide by.
+uint64_t shown_uniques(const window_numbers& n) noexcept;
+double average(uint64_t sum, uint64_t count) noexcept; // 0 of none
+std::optional<double> click_through_rate(const counters& c) noexcept;
+
+// Why a row has no series though one was asked for.
+enum class series_fault : uint8_t {
+  none,
+  too_many, // more than max_points, with those of the shard's rows before it
+  not_kept, // a point's edge cuts a bucket that is kept as a whole only
+};
+
+struct series_point : window_numbers {
+  int64_t start_s = 0; // up to the next point's
+};
+
+struct analytics_row : window_numbers {
+  uint64_t ad_id = 0;
+  std::vector<series_point> series; // ascending; a shard leaves those without events out
+  series_fault fault_of_series = series_fault::none;
+};
+
+// Whether row `a` stands before row `b`: by the value that is shown, null last either way, then by ad_id.
+bool stands_before(const analytics_row& a, const analytics_row& b, const row_order& order) noexcept;
 
 // One shard's part of an answer.
 struct shard_answer {
@@ -77,11 +134,14 @@ struct shard_answer {
   time_window window; // as asked, or widened to what is kept
   resolution finest = resolution::second;
   uint64_t total = 0;              // ads of this shard with an event in the window
-  std::vector<analytics_row> rows; // by ad_id: the first page * limit of them
+  std::vector<analytics_row> rows; // in the order asked for: the first page * limit of them
 };
 
 struct analytics_answer {
   time_window window;
+  granularity step = granularity::none;
+  std::string tz;
+  series_fault fault_of_series = series_fault::none;
   resolution finest = resolution::second;
   uint64_t total = 0;
   int64_t generated_at_ms = 0;

@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-
-#include <absl/time/civil_time.h>
-#include <absl/time/time.h>
 
 namespace adtrack {
 namespace {
@@ -113,36 +109,6 @@ bool scan_time(scanner& in, int64_t day, int64_t& unix_us) noexcept {
   return true;
 }
 
-// Whether every '/'-separated part is made of the characters of IANA names. No '.', so no way out of the folder and one spelling a file.
-bool is_plain_zone_name(std::string_view tz) noexcept {
-  if (tz.size() > 64 || tz.front() == '/' || tz.back() == '/' || tz.find("//") != std::string_view::npos) return false;
-  if (tz == "localtime" || tz.starts_with("posix/") || tz.starts_with("right/")) return false; // not names, but in the folder
-  return std::all_of(tz.begin(), tz.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-' ||
-           c == '+';
-  });
-}
-
-// Abseil remembers every name that it was ever asked for, unknown ones too, so only names of files may reach it: that bounds memory.
-bool load_zone(std::string_view tz, absl::TimeZone& out) {
-  if (tz.empty() || tz == "UTC") {
-    out = absl::UTCTimeZone();
-    return true;
-  }
-  if (!is_plain_zone_name(tz)) return false;
-  const char* folder = std::getenv("TZDIR"); // as Abseil does
-  std::error_code error;
-  const auto file = std::filesystem::path(folder != nullptr ? folder : "/usr/share/zoneinfo") / tz;
-  return std::filesystem::is_regular_file(file, error) && absl::LoadTimeZone({tz.data(), tz.size()}, &out);
-}
-
-int64_t start_of_day_s(chrono::year_month_day date, const absl::TimeZone& zone) {
-  const absl::CivilSecond midnight(static_cast<int>(date.year()), static_cast<int>(static_cast<unsigned>(date.month())),
-                                   static_cast<int>(static_cast<unsigned>(date.day())));
-  const auto info = zone.At(midnight);
-  return absl::ToUnixSeconds(info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre);
-}
-
 void put_digits(std::string& out, unsigned value, unsigned digits) {
   const size_t start = out.size();
   out.append(digits, '0');
@@ -172,18 +138,13 @@ std::string date_time(int64_t unix_s) {
 
 } // namespace
 
-bool is_time_zone(std::string_view tz) {
-  absl::TimeZone ignored;
-  return load_zone(tz, ignored);
-}
-
 bool parse_rfc3339(std::string_view text, std::string_view tz, int64_t& unix_us) {
-  absl::TimeZone zone;
+  time_zone zone;
   scanner in(text);
   chrono::year_month_day date{};
-  if (!load_zone(tz, zone) || !scan_date(in, date)) return false;
+  if (!time_zone::load(tz, zone) || !scan_date(in, date)) return false;
   if (in.done()) {
-    unix_us = start_of_day_s(date, zone) * 1'000'000;
+    unix_us = zone.start_of_day_s(days_from_epoch(date)) * 1'000'000;
     return true;
   }
   char separator = 0;
@@ -201,5 +162,18 @@ std::string format_rfc3339_ms(int64_t unix_ms) {
 }
 
 std::string format_rfc3339_s(int64_t unix_s) { return date_time(std::clamp(unix_s, first_s, last_s)) + 'Z'; }
+
+std::string format_rfc3339_s(int64_t unix_s, const time_zone& zone) {
+  const auto offset_s = zone.offset_s(unix_s);
+  const bool utc = zone.is_utc() || offset_s % 60 != 0;
+  if (utc || unix_s < first_s + day_s || unix_s > last_s - day_s) return format_rfc3339_s(unix_s);
+  std::string text = date_time(unix_s + offset_s);
+  const auto minutes = static_cast<unsigned>(std::abs(offset_s) / 60);
+  text += offset_s < 0 ? '-' : '+';
+  put_digits(text, minutes / 60, 2);
+  text += ':';
+  put_digits(text, minutes % 60, 2);
+  return text;
+}
 
 } // namespace adtrack

@@ -2,7 +2,7 @@
 //   {"schema":1,"kind":"event","type":"click","ad_id":32,"event_id":"...","timestamp":1753200972,"user_ip":"192.168.1.0",
 //    "agent":"...","play_time_secs":30,"watched_percent":80,"progress":"start","visitor":"16 hex","fields":"8 hex","invalid":"bot","rules":1,
 //    "device":"phone","browser":"Chrome Mobile","os":"Android","country":"FR"}
-//   {"schema":1,"kind":"control","logic":1,"dedupe_window_secs":604800,"repeat_click_secs":2,"second_days":2,"minute_days":90,"rules":1,"visitor_key":"8 hex"}
+//   {"schema":1,"kind":"control","logic":2,"dedupe_window_secs":604800,"repeat_click_secs":2,"second_days":2,"minute_days":90,"rules":1,"visitor_key":"8 hex"}
 // Absent optional fields are left out. Unknown fields are ignored; a higher schema is "schema".
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <tuple>
 
+#include "model/series.hpp"
 #include "model/window_cover.hpp"
 #include "storage/shard_keys.hpp"
 
@@ -24,6 +25,35 @@ bool key_before(const frozen_row& row, const bucket_key& key) {
   const auto& k = row.key;
   return std::tie(k.level, k.ad_id, k.start_s) < std::tie(key.level, key.ad_id, key.start_s);
 }
+
+// The first `most` rows in an order, of all that are shown to it.
+class top_rows {
+public:
+  top_rows(const row_order& order, size_t most) : most_(most), before_{order} {}
+
+  void add(analytics_row&& row) {
+    if (rows_.size() == most_) {
+      if (most_ == 0 || !before_(row, rows_.front())) return;
+      std::pop_heap(rows_.begin(), rows_.end(), before_);
+      rows_.pop_back();
+    }
+    rows_.push_back(std::move(row));
+    std::push_heap(rows_.begin(), rows_.end(), before_);
+  }
+  std::vector<analytics_row> take() {
+    std::sort_heap(rows_.begin(), rows_.end(), before_);
+    return std::move(rows_);
+  }
+
+private:
+  struct before {
+    row_order order;
+    bool operator()(const analytics_row& a, const analytics_row& b) const { return stands_before(a, b, order); }
+  };
+  size_t most_;
+  before before_;
+  std::vector<analytics_row> rows_; // a heap: the last in the order stands in front
+};
 
 class view final : public shard_view {
 public:
@@ -50,6 +80,10 @@ private:
   status widen(uint64_t ad, const time_window& asked, time_window& wide, resolution& finest) const;
   status add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, analytics_row& out) const;
   status add_seconds(uint64_t ad, const cover_piece& piece, counters& count, visitor_set& clickers) const;
+
+  status add_series(const analytics_query& query, shard_answer& out) const;
+  status add_to_series(uint64_t ad, bucket_level level, int64_t from_s, int64_t to_s, series_builder& out) const;
+  status add_minutes_to_series(uint64_t ad, int64_t quarter_s, uint32_t children, series_builder& out) const;
 
   std::shared_ptr<const store_reader> snapshot_;
   std::vector<frozen_row> newer_;
@@ -191,6 +225,81 @@ status view::add_up(uint64_t ad, const time_window& window, const std::vector<co
   return status::success();
 }
 
+// Buckets go whole into the point that holds them; one that is cut by a point's or the window's edge is opened up into the next finer
+// ones. So each point is read from the fewest buckets, wherever a zone's clock puts its edges.
+status view::add_to_series(uint64_t ad, bucket_level level, int64_t from_s, int64_t to_s, series_builder& out) const {
+  status inner;
+  auto why = rows(level, ad, ad, from_s, to_s, [&](const bucket_key& key, const bucket_row& r) {
+    const time_window bucket{key.start_s, key.start_s + span_s(level)};
+    if (!inner.ok() || out.full() || out.lost() || !out.touches(bucket)) return;
+    if (out.holds(bucket)) {
+      auto& sum = out.at(key.start_s);
+      sum.count += r.count;
+      r.merge_clickers_into(sum.clickers);
+    } else if (level == bucket_level::quarter_hour) {
+      inner = add_minutes_to_series(ad, key.start_s, r.children, out);
+    } else {
+      inner = add_to_series(ad, static_cast<bucket_level>(static_cast<uint8_t>(level) + 1), bucket.since_s, bucket.until_s, out);
+    }
+  });
+  return why.ok() ? inner : why;
+}
+
+// The minutes of a quarter-hour, some of which may have expired.
+status view::add_minutes_to_series(uint64_t ad, int64_t quarter_s, uint32_t children, series_builder& out) const {
+  uint32_t live = 0;
+  auto why = rows(bucket_level::minute, ad, ad, quarter_s, quarter_s + 900, [&](const bucket_key& key, const bucket_row& r) {
+    if (r.written_ms < horizons_.minutes_ms) return;
+    live |= child_bit(bucket_level::minute, key.start_s);
+    const time_window minute{key.start_s, key.start_s + 60};
+    if (!out.touches(minute)) return;
+    if (out.holds(minute)) {
+      auto& sum = out.at(key.start_s);
+      sum.count += r.count;
+      r.merge_clickers_into(sum.clickers);
+      return;
+    }
+    if (r.seconds_gone || r.written_ms < horizons_.seconds_ms) return out.lose();
+    for (const auto& c : r.seconds) {
+      const auto second = key.start_s + c.second;
+      if (!out.touches({second, second + 1})) continue;
+      auto& sum = out.at(second);
+      sum.count += c.count;
+      sum.clickers.merge(c.clickers);
+    }
+  });
+  for (int64_t m = quarter_s; m < quarter_s + 900; m += 60)
+    if ((children & ~live & child_bit(bucket_level::minute, m)) && out.touches({m, m + 60})) out.lose();
+  return why;
+}
+
+status view::add_series(const analytics_query& query, shard_answer& out) const {
+  time_zone zone;
+  if (!time_zone::load(query.tz, zone)) return {errc::corrupt, "the time zone " + query.tz + " does not load here"};
+  const time_grid grid(query.step, zone);
+  const auto from_s = bucket_start(bucket_level::day, std::clamp<int64_t>(out.window.since_s, 0, cover_end_s));
+  const auto to_s = std::clamp<int64_t>(out.window.until_s, 0, cover_end_s);
+  size_t points = 0;
+  for (auto& row : out.rows) {
+    if (points > query.max_points) { // who wants this row wants those before it too
+      row.fault_of_series = series_fault::too_many;
+      continue;
+    }
+    series_builder builder(grid, out.window, query.max_points);
+    if (auto why = add_to_series(row.ad_id, bucket_level::day, from_s, to_s, builder); !why.ok()) return why;
+    if (builder.lost()) {
+      row.fault_of_series = series_fault::not_kept;
+      continue;
+    }
+    row.series = builder.finish();
+    points += builder.full() ? query.max_points + 1 : length_of(row.series, out.window, grid, query.max_points);
+    if (points <= query.max_points) continue;
+    row.fault_of_series = series_fault::too_many;
+    row.series.clear();
+  }
+  return status::success();
+}
+
 result<shard_answer> view::answer(const analytics_query& query) const {
   shard_answer out;
   out.shard = shard_;
@@ -210,14 +319,17 @@ result<shard_answer> view::answer(const analytics_query& query) const {
     moved = out.window != before;
   }
   auto pieces = cover(out.window);
-  uint64_t wanted = uint64_t{query.page} * query.limit;
+  top_rows top(query.order, uint64_t{query.page} * query.limit);
   for (auto ad : ads) {
     analytics_row row;
     if (auto why = add_up(ad, out.window, pieces, row); !why.ok()) return why;
     if (!row.count.any_event()) continue;
     ++out.total;
-    if (out.rows.size() < wanted) out.rows.push_back(row);
+    top.add(std::move(row));
   }
+  out.rows = top.take();
+  if (query.step != granularity::none)
+    if (auto why = add_series(query, out); !why.ok()) return why;
   return out;
 }
 

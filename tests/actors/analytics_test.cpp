@@ -19,6 +19,7 @@ struct shard_script {
   mood how = mood::answer;
   int64_t lag_ms = 0;
   log_fault fault = log_fault::none;
+  series_fault fault_of_series = series_fault::none;
   int64_t widen_s = 0; // window edges go to multiples of it
   std::vector<uint64_t> ads;
   std::vector<analytics_query> asked;
@@ -46,6 +47,7 @@ shard_answer answer_of(const shard_script& script, uint32_t number, const analyt
     ++out.total;
     analytics_row row;
     row.ad_id = ad;
+    row.fault_of_series = script.fault_of_series;
     if (out.rows.size() < uint64_t{q.page} * q.limit) out.rows.push_back(row);
   }
   return out;
@@ -150,6 +152,44 @@ BOOST_AUTO_TEST_CASE(pages_are_cut_from_the_merged_rows) {
   f.ask(2, q);
   BOOST_TEST(f.answer(2).rows.empty());
   BOOST_TEST(f.answer(2).complete);
+}
+
+BOOST_AUTO_TEST_CASE(rows_of_all_shards_are_merged_in_the_order_asked_for) {
+  fixture f;
+  std::vector<uint64_t> ads;
+  for (uint32_t shard = 0; shard < 4; ++shard) ads.push_back(f.give_ad(shard));
+  std::sort(ads.rbegin(), ads.rend());
+  analytics_query q;
+  q.order = {sort_key::ad_id, true};
+  q.limit = 3;
+  f.ask(1, q);
+  BOOST_REQUIRE(f.answer(1).rows.size() == 3u);
+  for (size_t i = 0; i < 3; ++i) BOOST_TEST(f.answer(1).rows[i].ad_id == ads[i]);
+  BOOST_TEST((f.scripts[3]->asked[0].order == q.order));
+}
+
+BOOST_AUTO_TEST_CASE(series_have_all_points_of_the_window_or_are_refused) {
+  fixture f;
+  f.give_ad(0);
+  f.give_ad(1);
+  analytics_query q;
+  q.window = {0, 7'200};
+  q.step = granularity::hour;
+  q.max_points = 4;
+  f.ask(1, q);
+  BOOST_REQUIRE(f.answer(1).rows.size() == 2u);
+  BOOST_TEST((f.answer(1).step == granularity::hour));
+  for (const auto& row : f.answer(1).rows) {
+    BOOST_REQUIRE(row.series.size() == 2u);
+    BOOST_TEST(row.series[1].start_s == 3'600);
+  }
+  q.max_points = 3;
+  f.ask(2, q);
+  BOOST_TEST((f.why(2) == failure::no_series));
+  q.max_points = 4;
+  f.scripts[1]->fault_of_series = series_fault::not_kept;
+  f.ask(3, q);
+  BOOST_TEST((f.why(3) == failure::no_series));
 }
 
 BOOST_AUTO_TEST_CASE(a_query_for_one_ad_asks_its_shard_only_and_counts_that_one) {

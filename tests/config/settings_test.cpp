@@ -227,6 +227,8 @@ BOOST_AUTO_TEST_CASE(the_default_limit_may_not_be_over_the_highest) {
                 "ingest.max_batch_bytes is 16777217: must not be more than half of http.max_buffered_bytes, which is 33554432");
   check_refused(read({"--analytics.max_limit", "50"}),
                 "analytics.default_limit is 100: must not be more than analytics.max_limit, which is 50");
+  check_refused(read({"--analytics.max_rows", "999"}),
+                "analytics.max_limit is 1000: must not be more than analytics.max_rows, which is 999");
 }
 
 BOOST_AUTO_TEST_CASE(more_replicas_than_there_are_cannot_be_in_sync) {

@@ -20,7 +20,8 @@ import harness  # noqa: E402
 import kafka  # noqa: E402
 
 # In the order in which a reader wants to know; the short ones first. These run on either log, each line says on which.
-SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "traffic", "analytics", "duplicates", "metrics", "operations", "doors", "privacy",
+SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "traffic", "analytics", "windows", "series", "oracle", "duplicates", "metrics",
+          "operations", "doors", "privacy",
           "freshness",
           "restart", "kill9", "million", "memory"]
 EMBEDDED_SUITES = ["disk_full", "openapi", "smuggling", "slow_clients", "floods"]

@@ -162,10 +162,53 @@ BOOST_AUTO_TEST_CASE(each_failure_has_its_status) {
   BOOST_TEST(wrong.status == 400);
   BOOST_TEST(wrong.has("urn:adtrack:problem:validation"));
   BOOST_TEST(wrong.has(R"("errors":[{"field":"min_position","message":"because"}])"));
+  why = f::no_series;
+  wrong = c.ask(get("/api/v1/ads/analytics?granularity=second"));
+  BOOST_TEST(wrong.status == 400);
+  BOOST_TEST(wrong.has(R"("errors":[{"field":"granularity","message":"because"}])"));
   why = f::not_found;
   BOOST_TEST(c.ask(get("/api/v1/ads/5")).status == 404);
   why = f::precondition_failed;
   BOOST_TEST(c.ask(with_method("DELETE", "/api/v1/ads/5", admin)).status == 412);
+}
+
+BOOST_AUTO_TEST_CASE(analytics_come_as_csv_for_a_parameter_or_an_accept_header) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(std::make_shared<const analytics_answer>()); };
+  raw_client c(start());
+  for (const auto& r :
+       {c.ask(get("/api/v1/ads/analytics?format=csv")), c.ask(get("/api/v1/ads/analytics", "Accept: text/csv\r\n"))}) {
+    BOOST_TEST(r.status == 200);
+    BOOST_TEST(r.header("Content-Type") == "text/csv; charset=utf-8; header=present");
+    BOOST_TEST(r.header("Adtrack-Total") == "0");
+    BOOST_TEST(r.header("Vary") == "Accept");
+    BOOST_TEST(r.body.starts_with("ad_id,click_count,"));
+  }
+  auto json = c.ask(get("/api/v1/ads/analytics?format=json", "Accept: text/csv\r\n"));
+  BOOST_TEST(json.header("Content-Type") == "application/json");
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics?format=csv&explain=true")).has(R"("field":"explain")"));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_the_client_has_is_304) {
+  int64_t applied = 5;
+  gateway.on_call = [&](const fake_gateway::asked&) {
+    auto answer = std::make_shared<analytics_answer>();
+    answer->shards.resize(1);
+    answer->shards[0].applied = applied;
+    return actors::outcome(actors::analytics_result(answer));
+  };
+  raw_client c(start());
+  const auto tag = c.ask(get("/api/v1/ads/analytics")).header("ETag");
+  BOOST_TEST(tag.starts_with("W/\""));
+  auto ask = [&](const std::string& tags) { return c.ask(get("/api/v1/ads/analytics", "If-None-Match: " + tags + "\r\n")); };
+  for (const auto& same : {tag, "\"x\", " + tag, std::string("*")}) {
+    auto r = ask(same);
+    BOOST_TEST(r.status == 304);
+    BOOST_TEST(r.body.empty());
+    BOOST_TEST(r.header("ETag") == tag);
+  }
+  BOOST_TEST(ask("\"x\"").status == 200);
+  ++applied;
+  BOOST_TEST(ask(tag).status == 200);
 }
 
 BOOST_AUTO_TEST_CASE(an_outcome_of_another_kind_is_500_and_not_a_crash) {

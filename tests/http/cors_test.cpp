@@ -13,7 +13,9 @@ std::string text(const header_lines* lines) {
   return out;
 }
 
-const std::string exposed = "Access-Control-Expose-Headers: X-Request-Id, Retry-After, ETag, Location\n";
+const std::string exposed = "Access-Control-Expose-Headers: X-Request-Id, Retry-After, ETag, Location, Adtrack-Total, "
+                            "Adtrack-Complete, Adtrack-Real-Time, "
+                            "Adtrack-Resolution, Adtrack-Lag-Ms, Adtrack-Since, Adtrack-Until, Adtrack-Log-Faults\n";
 
 } // namespace
 

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <functional>
+
 #include "http/json_text.hpp"
 
 using namespace adtrack;
@@ -25,6 +27,8 @@ analytics_answer sample() {
   row.count[metric::play_time_sum] = 60;
   row.count[metric::watched_count] = 1;
   row.count[metric::watched_sum] = 80;
+  row.count[metric::playback_progress] = 4;
+  row.count.values[static_cast<size_t>(metric::playback_progress) + 4] = 3;
   row.count.last_counted_ms = 1'753'200'972'879;
   a.rows.push_back(row);
   return a;
@@ -45,7 +49,8 @@ BOOST_AUTO_TEST_CASE(an_answer_has_the_contracts_fields_in_its_order) {
       rendered(sample()) ==
       R"({"data":[{"ad_id":32,"click_count":2,"unique_clicks":2,"avg_playback_time":30.0,"avg_watch_percent":80.0,)"
       R"("last_updated":"2025-07-22T16:16:12.879Z","impressions":200,"ctr":0.01,"gross_clicks":3,"invalid_clicks":{"bot":1},)"
-      R"("duplicates":5,"conflicts":0,"unique_error":0}],"total":1,"generated_at":"2025-08-11T07:49:18.342Z","is_real_time":true,)"
+      R"("duplicates":5,"conflicts":0,"unique_error":0,)"
+      R"("playbacks":{"start":4,"first_quartile":0,"midpoint":0,"third_quartile":0,"complete":3}}],"total":1,"generated_at":"2025-08-11T07:49:18.342Z","is_real_time":true,)"
       R"("since":null,"until":null,"resolution":"second","lag_ms":0,"complete":true,"shards":{"total":16,"answered":16}})");
 }
 
@@ -65,6 +70,48 @@ BOOST_AUTO_TEST_CASE(what_is_unknown_is_null_and_an_estimate_is_whole) {
         R"("since":"2025-07-22T16:16:00Z","until":"2025-07-22T16:17:00Z","resolution":"minute","lag_ms":null,"complete":false)",
         R"("is_real_time":false)", R"("invalid_clicks":{})"})
     BOOST_TEST_CONTEXT(part) BOOST_TEST(text.find(part) != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_series_has_its_points_on_the_zones_clock_and_the_answer_names_both) {
+  auto a = sample();
+  a.step = granularity::hour;
+  a.tz = "Europe/Paris";
+  series_point point;
+  point.start_s = 1'761'440'400; // the second 02:00 of that night
+  point.count[metric::valid_clicks] = 2;
+  a.rows[0].series = {point};
+  auto has = [&](std::string_view part) { return rendered(a).find(part) != std::string::npos; };
+  BOOST_TEST(has(R"("complete":3},"series":[{"start":"2025-10-26T02:00:00+01:00","click_count":2,)"));
+  BOOST_TEST(has(R"("resolution":"second","granularity":"hour","tz":"Europe/Paris","lag_ms":0)"));
+  a.tz.clear();
+  BOOST_TEST(has(R"("start":"2025-10-26T01:00:00Z")"));
+  BOOST_TEST(has(R"("tz":"UTC")"));
+  a.tz = "Asia/Kathmandu";
+  BOOST_TEST(has(R"("start":"2025-10-26T06:45:00+05:45")"));
+  BOOST_TEST(rendered(sample()).find("series") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_tag_changes_with_positions_completeness_format_and_rows_and_with_nothing_else) {
+  auto a = sample();
+  a.shards.resize(1);
+  const auto tag = entity_tag(a, false);
+  auto same = a;
+  same.generated_at_ms += 1'000;
+  same.lag_ms = 5;
+  same.shards[0].took_us = 9;
+  BOOST_TEST(entity_tag(same, false) == tag);
+  BOOST_TEST(entity_tag(a, true) != tag);
+  auto changes = [&](const std::function<void(analytics_answer&)>& change) {
+    auto other = a;
+    change(other);
+    return entity_tag(other, false) != tag;
+  };
+  BOOST_TEST(changes([](auto& o) { ++o.shards[0].applied; }));
+  BOOST_TEST(changes([](auto& o) { o.shards[0].fault = log_fault::gap; }));
+  BOOST_TEST(changes([](auto& o) { o.complete = false; }));
+  BOOST_TEST(changes([](auto& o) { o.real_time = false; }));
+  BOOST_TEST(changes([](auto& o) { o.window.since_s = 5; }));
+  BOOST_TEST(changes([](auto& o) { ++o.rows[0].count[metric::valid_clicks]; }));
 }
 
 BOOST_AUTO_TEST_CASE(explain_adds_positions_of_the_newest_record_and_the_shards) {

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
+
 using namespace adtrack;
 
 BOOST_AUTO_TEST_SUITE(analytics_values)
@@ -33,6 +35,42 @@ BOOST_AUTO_TEST_CASE(what_is_not_two_plain_decimals_is_no_position) {
     BOOST_TEST(!parse(text, p), "accepted \"" << text << '"');
     BOOST_TEST((p.shard == 3 && p.offset == 4), "a refused text changed the value");
   }
+}
+
+BOOST_AUTO_TEST_CASE(orders_are_named_as_the_rows_members_with_a_minus_from_the_largest) {
+  row_order order;
+  BOOST_TEST(parse("-click_count", order));
+  BOOST_TEST((order == row_order{sort_key::click_count, true}));
+  BOOST_TEST(parse("ad_id", order));
+  BOOST_TEST((order == row_order{}));
+  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k) {
+    BOOST_TEST(parse(to_string(static_cast<sort_key>(k)), order));
+    BOOST_TEST((order == row_order{static_cast<sort_key>(k), false}));
+  }
+  for (const std::string_view text : {"", "-", "--ctr", "+ctr", "CTR", "ctr ", "invalid_clicks", "none", "series"})
+    BOOST_TEST(!parse(text, order), text);
+}
+
+BOOST_AUTO_TEST_CASE(null_stands_last_either_way_and_ties_go_by_ad_id) {
+  auto row = [](uint64_t ad, uint64_t clicks, uint64_t impressions) {
+    analytics_row out;
+    out.ad_id = ad;
+    out.count[metric::valid_clicks] = clicks;
+    out.count[metric::valid_impressions] = impressions;
+    return out;
+  };
+  auto sorted = [&](sort_key key, bool descending) {
+    std::vector<analytics_row> rows = {row(9, 1, 2), row(3, 2, 4), row(7, 5, 0), row(5, 0, 4), row(1, 3, 3), row(2, 1, 0)};
+    std::sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) { return stands_before(a, b, {key, descending}); });
+    std::vector<uint64_t> ads;
+    for (const auto& r : rows) ads.push_back(r.ad_id);
+    return ads;
+  };
+  using ads = std::vector<uint64_t>;
+  BOOST_TEST(sorted(sort_key::ctr, true) == (ads{1, 3, 9, 5, 2, 7}), boost::test_tools::per_element());
+  BOOST_TEST(sorted(sort_key::ctr, false) == (ads{5, 3, 9, 1, 2, 7}), boost::test_tools::per_element());
+  BOOST_TEST(sorted(sort_key::click_count, true) == (ads{7, 1, 3, 2, 9, 5}), boost::test_tools::per_element());
+  BOOST_TEST(sorted(sort_key::ad_id, true) == (ads{9, 7, 5, 3, 2, 1}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -116,11 +116,18 @@ def _(t):
     for headers in ({"User-Agent": AGENT}, {"User-Agent": BOT}, {"User-Agent": "curl/8.5.0"}, {}, {"User-Agent": AGENT, "Purpose": "prefetch"}):
         t.server.request("GET", f"{ADS}/{ad}/click", headers=headers).expect(302)
         t.server.request("GET", f"{ADS}/{ad}/impression.gif", headers=headers).expect(200)
-    _wait("five clicks", lambda: _row(t.server, ad)["gross_clicks"] == 5)
-    _wait("an impression", lambda: _row(t.server, ad)["impressions"] == 1)
-    _sums(_row(t.server, ad), 1, {"bot": 2, "no_agent": 1, "prefetch": 1})
-    invalid = _metric(t.server, "adtrack_events_invalid_total")
-    check(invalid.get('{reason="bot",type="impression"}', invalid.get('{type="impression",reason="bot"}', 0)) >= 2, f"invalid impressions: {invalid}")
+
+    def row():  # none before the first of them is counted
+        return next(iter(t.server.analytics(ad_id=ad)["data"]), {"gross_clicks": 0, "impressions": 0})
+
+    def invalid_impressions():
+        found = _metric(t.server, "adtrack_events_invalid_total")
+        return found.get('{reason="bot",type="impression"}', found.get('{type="impression",reason="bot"}', 0))
+
+    _wait("five clicks", lambda: row()["gross_clicks"] == 5)
+    _wait("an impression", lambda: row()["impressions"] == 1)
+    _sums(row(), 1, {"bot": 2, "no_agent": 1, "prefetch": 1})
+    _wait("invalid impressions", lambda: invalid_impressions() >= 2)
 
 
 @suite.case("a data center's address is seen behind a trusted proxy, and before it is masked")
@@ -174,3 +181,38 @@ def _(t):
         code, said = run_refused(Server(flags={setting: path}, name="refused"))
         equal(code, 2, f"exit code with {setting} {name}")
         check(name in said, f"what is said names {name}: {said[-400:]}")
+
+
+@suite.case("a visitor's next click on an ad within two seconds of the valid one is a repeat, also after kill -9; in no other order and for nobody else")
+def _(t):
+    server = Server(name="repeats").start()
+    ad, positions = next(_ads), []
+
+    def click(second, event_id=None, address=PERSON, to=ad, **fields):
+        body = {"event_id": event_id or f"rp-{next(_ids)}", "ad_id": to, "user_ip": address, "agent": AGENT, "timestamp": NOON + second, **fields}
+        positions.append(server.post_json(f"{ADS}/click", body).expect(202).json()["position"])
+
+    click(0, "first")
+    click(0)           # a repeat
+    click(1)           # a repeat
+    click(2)           # valid: two seconds after the valid one, whatever came between
+    click(3)           # a repeat of that
+    click(1)           # valid: earlier than the latest
+    click(0, "first")  # a duplicate, and no repeat
+    click(3, address="198.51.100.8")
+    click(3, to=ad + 100_000)
+    click(100, agent=BOT)  # invalid for another reason, so it is not what others repeat
+    click(101)
+    server.kill()
+    server.start()
+    click(102)         # a repeat of what was before the kill
+    click(103)
+    row = _row(server, ad, positions)
+    _sums(row, 6, {"repeat": 4, "bot": 1})
+    equal(row["duplicates"], 1, "duplicates")
+    equal(row["unique_clicks"], 2, "visitors")
+    _sums(_row(server, ad + 100_000), 1, {})
+    page = server.post_json(f"{ADS}/impression", {"event_id": "imp-1", "ad_id": ad, "user_ip": PERSON, "agent": AGENT, "timestamp": NOON}).expect(202)
+    again = server.post_json(f"{ADS}/impression", {"event_id": "imp-2", "ad_id": ad, "user_ip": PERSON, "agent": AGENT, "timestamp": NOON}).expect(202)
+    equal(_row(server, ad, [page.json()["position"], again.json()["position"]])["impressions"], 2, "impressions: they have no repeats")
+    equal(server.stop(), 0, "exit code")
