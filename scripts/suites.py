@@ -20,7 +20,10 @@ def suites_of(build):
 
 
 def tail(text, lines=40):
-    return "\n".join("       " + line for line in text.strip().splitlines()[-lines:])
+    """The last lines, after those that are not of a log: what a test says of its failure may stand far before the end."""
+    every = text.strip().splitlines()
+    said = [line for line in every[:-lines] if not line.startswith('{"time"')]
+    return "\n".join("       " + line for line in said[-lines:] + every[-lines:])
 
 
 def run(name, executable, seconds_max, report):

@@ -10,12 +10,23 @@ void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, 
   visitors.encode(out);
 }
 
-bool decode(std::string_view value, row_value& out) {
+namespace {
+
+// Takes the numbers from the front of `value`.
+bool take_numbers(std::string_view& value, row_value& out) {
   if (value.empty()) return false;
   out.merges = static_cast<uint8_t>(value[0]);
   value.remove_prefix(1);
-  return decode(value, out.row) && visitor_set::decode(value, out.row.clickers) && value.empty();
+  return decode(value, out.row);
 }
+
+} // namespace
+
+bool decode(std::string_view value, row_value& out) {
+  return take_numbers(value, out) && visitor_set::decode(value, out.row.clickers) && value.empty();
+}
+
+bool decode_numbers(std::string_view value, row_value& out) { return take_numbers(value, out); }
 
 int64_t written_ms_of(std::string_view value) noexcept {
   constexpr size_t before = 2; // merges, and the row's first byte

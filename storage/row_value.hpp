@@ -17,6 +17,8 @@ struct row_value {
 void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, std::string& out);
 // False when it is malformed.
 bool decode(std::string_view value, row_value& out);
+// All but the visitors of the whole bucket, which are most of the bytes and of the work: `clickers` stays as it is.
+bool decode_numbers(std::string_view value, row_value& out);
 // The shard's clock when the row was written, unix ms, without reading the rest; -1 when it is malformed.
 int64_t written_ms_of(std::string_view value) noexcept;
 

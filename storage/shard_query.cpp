@@ -70,15 +70,17 @@ private:
   using row_visitor = std::function<void(const bucket_key&, const bucket_row&)>;
   enum class gone : uint8_t { nothing, seconds, minutes };
 
-  // Rows of one level and ad (or of all ads, when to_ad > ad) that start in [from_s, to_s), the newer version of each.
-  status rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_s, int64_t to_s, const row_visitor& visit) const;
-  result<std::shared_ptr<const bucket_row>> row(const bucket_key& key) const; // errc::not_found
+  // Rows of one level and ad that start in [from_s, to_s), the newer version of each; without `visitors` these may be missing in them.
+  status rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, bool visitors, const row_visitor& visit) const;
+  result<std::shared_ptr<const bucket_row>> row(const bucket_key& key, bool visitors = true) const; // errc::not_found
   result<std::vector<uint64_t>> all_ads() const;
 
   // What of the buckets that [from_s, to_s) needs, all within one quarter-hour, has expired.
   result<gone> expired(uint64_t ad, int64_t from_s, int64_t to_s) const;
   status widen(uint64_t ad, const time_window& asked, time_window& wide, resolution& finest) const;
-  status add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, analytics_row& out) const;
+  status add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, bool visitors,
+                analytics_row& out) const;
+  status add_rows(const std::vector<uint64_t>& ads, const analytics_query& query, shard_answer& out) const;
   status add_seconds(uint64_t ad, const cover_piece& piece, counters& count, visitor_set& clickers) const;
 
   status add_series(const analytics_query& query, shard_answer& out) const;
@@ -92,9 +94,9 @@ private:
   int64_t applied_;
 };
 
-status view::rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_s, int64_t to_s, const row_visitor& visit) const {
+status view::rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, bool visitors, const row_visitor& visit) const {
   auto low = bucket_key{ad, level, from_s};
-  auto high = to_ad > ad ? bucket_key{to_ad, level, 0} : bucket_key{ad, level, to_s};
+  auto high = bucket_key{ad, level, to_s};
   auto it = std::lower_bound(newer_.begin(), newer_.end(), low, key_before);
   auto end = std::lower_bound(newer_.begin(), newer_.end(), high, key_before);
   status inner;
@@ -111,7 +113,7 @@ status view::rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_
       return true;
     }
     row_value stored;
-    if (!decode(value, stored)) {
+    if (!(visitors ? decode(value, stored) : decode_numbers(value, stored))) {
       inner = {errc::corrupt, "a stored bucket does not decode"};
       return false;
     }
@@ -124,10 +126,10 @@ status view::rows(bucket_level level, uint64_t ad, uint64_t to_ad, int64_t from_
   return status::success();
 }
 
-result<std::shared_ptr<const bucket_row>> view::row(const bucket_key& key) const {
+result<std::shared_ptr<const bucket_row>> view::row(const bucket_key& key, bool visitors) const {
   auto it = std::lower_bound(newer_.begin(), newer_.end(), key, key_before);
   if (it != newer_.end() && it->key == key) return it->row;
-  auto stored = load_row(*snapshot_, key);
+  auto stored = load_row(*snapshot_, key, visitors);
   if (!stored.ok()) return stored.why;
   return std::shared_ptr<const bucket_row>(std::make_shared<bucket_row>(std::move(stored->row)));
 }
@@ -154,12 +156,12 @@ result<std::vector<uint64_t>> view::all_ads() const {
 }
 
 result<view::gone> view::expired(uint64_t ad, int64_t from_s, int64_t to_s) const {
-  auto quarter = row({ad, bucket_level::quarter_hour, bucket_start(bucket_level::quarter_hour, from_s)});
+  auto quarter = row({ad, bucket_level::quarter_hour, bucket_start(bucket_level::quarter_hour, from_s)}, false);
   if (!quarter.ok()) return quarter.why.code == errc::not_found ? result<gone>(gone::nothing) : result<gone>(quarter.why);
   gone worst = gone::nothing;
   for (int64_t m = bucket_start(bucket_level::minute, from_s); m < to_s; m += 60) {
     if (!((*quarter)->children & child_bit(bucket_level::minute, m))) continue;
-    auto minute = row({ad, bucket_level::minute, m});
+    auto minute = row({ad, bucket_level::minute, m}, false);
     if (!minute.ok() && minute.why.code != errc::not_found) return minute.why;
     if (!minute.ok() || (*minute)->written_ms < horizons_.minutes_ms) return gone::minutes;
     bool cut = m < from_s || m + 60 > to_s;
@@ -202,21 +204,22 @@ status view::add_seconds(uint64_t ad, const cover_piece& piece, counters& count,
   return status::success();
 }
 
-status view::add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, analytics_row& out) const {
+status view::add_up(uint64_t ad, const time_window& window, const std::vector<cover_piece>& pieces, bool visitors,
+                    analytics_row& out) const {
   visitor_set clickers;
   out.ad_id = ad;
   auto take = [&](const bucket_key&, const bucket_row& r) {
     out.count += r.count;
-    r.merge_clickers_into(clickers);
+    if (visitors) r.merge_clickers_into(clickers);
   };
   if (window == time_window{}) {
-    auto total = row({ad, bucket_level::total, 0});
+    auto total = row({ad, bucket_level::total, 0}, visitors);
     if (!total.ok() && total.why.code != errc::not_found) return total.why;
     if (total.ok()) take({}, **total);
   } else {
     for (const auto& piece : pieces) {
       auto why = piece.bucket_s == 1 ? add_seconds(ad, piece, out.count, clickers)
-                                     : rows(level_of(piece.bucket_s), ad, ad, piece.from_s, piece.to_s, take);
+                                     : rows(level_of(piece.bucket_s), ad, piece.from_s, piece.to_s, visitors, take);
       if (!why.ok()) return why;
     }
   }
@@ -229,7 +232,7 @@ status view::add_up(uint64_t ad, const time_window& window, const std::vector<co
 // ones. So each point is read from the fewest buckets, wherever a zone's clock puts its edges.
 status view::add_to_series(uint64_t ad, bucket_level level, int64_t from_s, int64_t to_s, series_builder& out) const {
   status inner;
-  auto why = rows(level, ad, ad, from_s, to_s, [&](const bucket_key& key, const bucket_row& r) {
+  auto why = rows(level, ad, from_s, to_s, true, [&](const bucket_key& key, const bucket_row& r) {
     const time_window bucket{key.start_s, key.start_s + span_s(level)};
     if (!inner.ok() || out.full() || out.lost() || !out.touches(bucket)) return;
     if (out.holds(bucket)) {
@@ -248,7 +251,7 @@ status view::add_to_series(uint64_t ad, bucket_level level, int64_t from_s, int6
 // The minutes of a quarter-hour, some of which may have expired.
 status view::add_minutes_to_series(uint64_t ad, int64_t quarter_s, uint32_t children, series_builder& out) const {
   uint32_t live = 0;
-  auto why = rows(bucket_level::minute, ad, ad, quarter_s, quarter_s + 900, [&](const bucket_key& key, const bucket_row& r) {
+  auto why = rows(bucket_level::minute, ad, quarter_s, quarter_s + 900, true, [&](const bucket_key& key, const bucket_row& r) {
     if (r.written_ms < horizons_.minutes_ms) return;
     live |= child_bit(bucket_level::minute, key.start_s);
     const time_window minute{key.start_s, key.start_s + 60};
@@ -300,6 +303,30 @@ status view::add_series(const analytics_query& query, shard_answer& out) const {
   return status::success();
 }
 
+// The visitors of many ads are most of the work: where fewer rows are asked for and visitors do not decide which, only theirs are added
+// up.
+status view::add_rows(const std::vector<uint64_t>& ads, const analytics_query& query, shard_answer& out) const {
+  const auto pieces = cover(out.window);
+  const uint64_t most = uint64_t{query.page} * query.limit;
+  const bool at_once = ads.size() <= most || query.order.key == sort_key::unique_clicks;
+  top_rows top(query.order, most);
+  for (auto ad : ads) {
+    analytics_row row;
+    if (auto why = add_up(ad, out.window, pieces, at_once, row); !why.ok()) return why;
+    if (!row.count.any_event()) continue;
+    ++out.total;
+    top.add(std::move(row));
+  }
+  out.rows = top.take();
+  for (auto& row : out.rows) {
+    if (at_once) break;
+    analytics_row whole;
+    if (auto why = add_up(row.ad_id, out.window, pieces, true, whole); !why.ok()) return why;
+    row = std::move(whole);
+  }
+  return status::success();
+}
+
 result<shard_answer> view::answer(const analytics_query& query) const {
   shard_answer out;
   out.shard = shard_;
@@ -318,16 +345,7 @@ result<shard_answer> view::answer(const analytics_query& query) const {
       if (auto why = widen(ad, before, out.window, out.finest); !why.ok()) return why;
     moved = out.window != before;
   }
-  auto pieces = cover(out.window);
-  top_rows top(query.order, uint64_t{query.page} * query.limit);
-  for (auto ad : ads) {
-    analytics_row row;
-    if (auto why = add_up(ad, out.window, pieces, row); !why.ok()) return why;
-    if (!row.count.any_event()) continue;
-    ++out.total;
-    top.add(std::move(row));
-  }
-  out.rows = top.take();
+  if (auto why = add_rows(ads, query, out); !why.ok()) return why;
   if (query.step != granularity::none)
     if (auto why = add_series(query, out); !why.ok()) return why;
   return out;

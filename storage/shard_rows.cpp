@@ -21,11 +21,12 @@ bool row_before(const bucket_key& a, bucket_level level, int64_t start) {
 
 } // namespace
 
-result<row_value> load_row(const store_reader& store, const bucket_key& key) {
+result<row_value> load_row(const store_reader& store, const bucket_key& key, bool visitors) {
   auto value = store.get(keys::bucket(key));
   if (!value.ok()) return value.why;
   row_value out;
-  if (!decode(*value, out)) return status{errc::corrupt, "a stored bucket does not decode"};
+  if (!(visitors ? decode(*value, out) : decode_numbers(*value, out)))
+    return status{errc::corrupt, "a stored bucket does not decode"};
   return out;
 }
 

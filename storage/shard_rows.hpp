@@ -29,8 +29,8 @@ struct frozen_row {
   std::shared_ptr<const bucket_row> row;
 };
 
-// Reads one row with its visitors; errc::not_found when there is none.
-result<row_value> load_row(const store_reader& store, const bucket_key& key);
+// Reads one row, with its visitors or without; errc::not_found when there is none.
+result<row_value> load_row(const store_reader& store, const bucket_key& key, bool visitors = true);
 
 class shard_rows {
 public:

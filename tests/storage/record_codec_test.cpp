@@ -102,6 +102,7 @@ std::string sample_with(std::string_view from, std::string_view to) {
 
 control sample_control() {
   control c;
+  c.logic = 1;
   c.dedupe_window_s = 604'800;
   c.repeat_click_s = 2;
   c.second_days = 2;

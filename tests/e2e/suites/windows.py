@@ -7,7 +7,7 @@ import zoneinfo
 
 from harness import AGENT, Suite, check, equal
 
-suite = Suite("windows", "contract section 5: dates in a time zone, trailing windows")
+suite = Suite("windows", "contract section 5: dates in a time zone, trailing windows", flags={"traffic.repeat_click_secs": 0})
 
 ANALYTICS = "/api/v1/ads/analytics"
 _ids = iter(range(1, 1 << 30))
