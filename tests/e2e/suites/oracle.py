@@ -46,8 +46,8 @@ def make_events(rng):
 
 
 def filled(t):
-    """The suite's server with its events, and the oracle that has read the same; once."""
-    if not _state:
+    """The suite's server with its events, and the oracle that has read the same; once for each log."""
+    if _state.get("log") != t.log:
         rng = random.Random(t.options.seed)
         events, known, positions = make_events(rng), oracle.Oracle(), {}
         for at in range(0, EVENTS, 500):
@@ -58,7 +58,7 @@ def filled(t):
             for event in part:
                 known.add(event)
         t.server.analytics([f"{shard}:{offset}" for shard, offset in positions.items()])
-        _state.update(rng=rng, oracle=known)
+        _state.update(log=t.log, rng=rng, oracle=known)
     return _state["rng"], _state["oracle"]
 
 
