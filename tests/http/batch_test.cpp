@@ -396,7 +396,10 @@ BOOST_AUTO_TEST_CASE(stopping_with_batches_everywhere_answers_or_closes_and_ends
   gateway.batches(1);
   server->stop();
   gateway.bind(nullptr);
-  for (auto& c : clients) BOOST_TEST(c->read().status == 0);
+  for (auto& c : clients) {
+    const auto status = c->read().status;
+    BOOST_TEST((status == 0 || status == 503), status); // 503: it came when the pool was full
+  }
 }
 
 BOOST_AUTO_TEST_CASE(draining_waits_for_a_batch_in_work) {
