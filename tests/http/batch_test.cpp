@@ -407,7 +407,7 @@ BOOST_AUTO_TEST_CASE(draining_waits_for_a_batch_in_work) {
   raw_client c(start());
   c.send(post(path, items(100), "", ndjson));
   const auto from = gateway.batches(1)[0].from;
-  std::thread draining([&] { BOOST_TEST(server->drain(std::chrono::seconds(10))); });
+  std::thread draining([&] { BOOST_TEST(server->drain(patience)); });
   gateway.complete(from, actors::batch_ingested{100, false, {}});
   BOOST_TEST(c.read().has("\"accepted\":100,"));
   draining.join();

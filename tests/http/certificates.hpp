@@ -94,7 +94,7 @@ public:
       SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(o.alpn.data()), static_cast<unsigned>(o.alpn.size()));
     SSL_set_fd(ssl_, fd_);
     ERR_clear_error();
-    connected_ = SSL_connect(ssl_) == 1;
+    connected_ = interrupted_or([&] { return SSL_connect(ssl_); }) == 1;
     // TLS 1.3: the server's refusal of a certificate comes after the client's last word.
     peer_ = connected_ ? name_of(SSL_get0_peer_certificate(ssl_)) : "";
   }
@@ -120,16 +120,26 @@ protected:
   ssize_t receive(char* to, size_t size) override {
     size_t got = 0;
     ERR_clear_error();
-    if (SSL_read_ex(ssl_, to, size, &got) == 1) return static_cast<ssize_t>(got);
+    if (interrupted_or([&] { return SSL_read_ex(ssl_, to, size, &got); }) == 1) return static_cast<ssize_t>(got);
     return SSL_get_error(ssl_, 0) == SSL_ERROR_ZERO_RETURN ? 0 : -1;
   }
   ssize_t transmit(const char* from, size_t size) override {
     size_t sent = 0;
     ERR_clear_error();
-    return SSL_write_ex(ssl_, from, size, &sent) == 1 ? static_cast<ssize_t>(sent) : -1;
+    return interrupted_or([&] { return SSL_write_ex(ssl_, from, size, &sent); }) == 1 ? static_cast<ssize_t>(sent) : -1;
   }
 
 private:
+  // Again as long as a signal broke it off.
+  template <class Call>
+  static int interrupted_or(Call call) {
+    int result = 0;
+    do {
+      errno = 0;
+      result = call();
+    } while (result != 1 && errno == EINTR);
+    return result;
+  }
   static std::string name_of(X509* certificate) {
     char text[256] = {};
     X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text, sizeof text);

@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_full_main_listener_does_not_keep_an_operator_out) {
   caller.reset();
   a.reset();
   b.reset();
-  BOOST_TEST(server->drain(std::chrono::seconds(10)));
+  BOOST_TEST(server->drain(patience));
   BOOST_TEST(server->connections() == 0u);
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/gateway.hpp"
+#include "tests/http/patience.hpp"
 
 namespace adtrack::tests {
 
@@ -109,22 +110,27 @@ public:
   // Waits until `count` items were submitted; gives all so far.
   std::vector<actors::ingest_item> items(size_t count) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return items_.size() >= count; });
+    changed_.wait_for(lock, patience, [&] { return items_.size() >= count; });
     return items_;
   }
   std::vector<batch> batches(size_t count) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return batches_.size() >= count; });
+    changed_.wait_for(lock, patience, [&] { return batches_.size() >= count; });
     return batches_;
   }
   std::vector<asked> calls(size_t count) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return calls_.size() >= count; });
+    changed_.wait_for(lock, patience, [&] { return calls_.size() >= count; });
     return calls_;
   }
   size_t submits() {
     std::lock_guard lock(mutex_);
     return submits_;
+  }
+  // Sets on_item while the server runs.
+  void answer_items(std::function<actors::outcome(const actors::ingest_item&)> by) {
+    std::lock_guard lock(mutex_);
+    on_item = std::move(by);
   }
   void complete(actors::ticket to, actors::outcome what) {
     std::vector<actors::completion> done;

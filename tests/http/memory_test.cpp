@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(ten_thousand_idle_connections_hold_no_buffers) {
   if (memory_is_real) BOOST_TEST(resident_bytes() - before < 32 << 20);
   BOOST_TEST(clients.front()->ask(click("again")).status == 202);
   for (auto& c : clients) c->reset();
-  BOOST_TEST(server->drain(std::chrono::seconds(10)));
+  BOOST_TEST(server->drain(patience));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

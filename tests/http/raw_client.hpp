@@ -1,4 +1,4 @@
-// A blocking loopback client that sends exact bytes and reads one reply at a time. Every wait is bounded (10 s).
+// A blocking loopback client that sends exact bytes and reads one reply at a time. Every wait is bounded by `patience`.
 #pragma once
 
 #include <arpa/inet.h>
@@ -7,12 +7,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "tests/http/patience.hpp"
 
 namespace adtrack::tests {
 
@@ -33,7 +36,7 @@ struct raw_reply {
 class raw_client {
 public:
   explicit raw_client(uint16_t port, int receive_buffer = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    timeval limit{10, 0};
+    timeval limit{patience.count(), 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (receive_buffer > 0) ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
@@ -98,9 +101,19 @@ public:
   bool at_end() { return held_.empty() && !more() && closed_; }
 
 protected:
-  // As recv() and send().
-  virtual ssize_t receive(char* to, size_t size) { return ::recv(fd_, to, size, 0); }
-  virtual ssize_t transmit(const char* from, size_t size) { return ::send(fd_, from, size, MSG_NOSIGNAL); }
+  // As recv() and send(), but that a process which was stopped for a while goes on.
+  virtual ssize_t receive(char* to, size_t size) {
+    ssize_t n = 0;
+    while ((n = ::recv(fd_, to, size, 0)) < 0 && errno == EINTR) {
+    }
+    return n;
+  }
+  virtual ssize_t transmit(const char* from, size_t size) {
+    ssize_t n = 0;
+    while ((n = ::send(fd_, from, size, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+    }
+    return n;
+  }
   int fd_ = -1;
 
 private:
