@@ -228,9 +228,46 @@ void analytics_state::finish(const gather_ptr& g) {
   g->reply->complete(std::make_shared<const analytics_answer>(std::move(answer)));
 }
 
+void analytics_state::fate_of(const event_question& q, const reply_ptr& reply) {
+  const auto shard = shard_of(q.ad_id, static_cast<uint32_t>(shards_.size()));
+  self_->request(shards_[shard], std::chrono::milliseconds(context_->options.query_timeout_ms), get_atom_v, q)
+      .then(
+          [self = self_, reply](event_fate& fate) {
+            // Acknowledged, but on its way to the log still: it may be that one.
+            if (fate.verdict == event_verdict::unknown && self->state.context_->log().waiting() > 0)
+              fate.verdict = event_verdict::pending;
+            reply->complete(fate);
+          },
+          [reply, shard](const caf::error&) {
+            reply->fail(failure::timed_out, "shard " + std::to_string(shard) + ", which holds this ad, gave no answer");
+          });
+}
+
+void analytics_state::digest(digest_question q, const reply_ptr& reply) {
+  if (q.shard >= shards_.size())
+    return reply->fail(failure::not_found, "there are shards 0 to " + std::to_string(shards_.size() - 1));
+  q.timeout_ms = std::clamp(q.timeout_ms, 1u, context_->options.query_timeout_ms);
+  self_->request(shards_[q.shard], std::chrono::milliseconds(q.timeout_ms), get_atom_v, q)
+      .then([reply](shard_digest& digest) { reply->complete(std::move(digest)); },
+            [self = self_, reply, q](const caf::error& why) {
+              const auto applied = self->state.context_->status->applied(q.shard);
+              if (why == make_error(trouble::not_kept))
+                reply->fail(failure::not_kept, "the shard stands at " + std::to_string(applied) +
+                                                   " and keeps digests of the last multiples of 65536 below that only");
+              else if (applied < q.offset)
+                reply->fail(failure::position_not_reached, "the shard stands at " + std::to_string(applied));
+              else
+                reply->fail(failure::timed_out, "the shard gave no answer");
+            });
+}
+
 analytics_actor::behavior_type analytics(analytics_state::pointer self, context_ptr context, std::vector<shard_actor> shards) {
   self->state.init(self, std::move(context), std::move(shards));
-  return {[self](query_atom, analytics_query& q, const reply_ptr& reply) { self->state.query(std::move(q), reply); }};
+  return {
+      [self](query_atom, analytics_query& q, const reply_ptr& reply) { self->state.query(std::move(q), reply); },
+      [self](get_atom, const event_question& q, const reply_ptr& reply) { self->state.fate_of(q, reply); },
+      [self](get_atom, const digest_question& q, const reply_ptr& reply) { self->state.digest(q, reply); },
+  };
 }
 
 } // namespace adtrack::actors

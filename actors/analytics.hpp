@@ -1,5 +1,5 @@
 // Asks every shard that a question concerns, gathers their parts until the time-out, and completes the question with the merged
-// answer. An answer that lacks a shard says so; it never waits for ever. Detached, so that a busy pool cannot hold answers up.
+// answer. An answer that lacks a shard says so; it never waits for ever. What became of one event it asks that ad's shard. Detached, so that a busy pool cannot hold answers up.
 #pragma once
 
 #include <optional>
@@ -44,6 +44,8 @@ public:
 
   void init(pointer self, context_ptr context, std::vector<shard_actor> shards);
   void query(analytics_query q, reply_ptr reply);
+  void fate_of(const event_question& q, const reply_ptr& reply);
+  void digest(digest_question q, const reply_ptr& reply);
 
 private:
   struct gather {

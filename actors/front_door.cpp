@@ -56,6 +56,10 @@ void front_door::query(ticket t, analytics_query q) {
   if (auto reply = admit(t)) ports_.query(std::move(q), std::move(reply));
 }
 
+void front_door::find_event(ticket t, event_question q) {
+  if (auto reply = admit(t)) ports_.find_event(q, std::move(reply));
+}
+
 void front_door::list_ads(ticket t, uint32_t page, uint32_t limit) {
   if (auto reply = admit(t)) ports_.list_ads(page, limit, std::move(reply));
 }
@@ -78,6 +82,10 @@ void front_door::delete_ad(ticket t, uint64_t id, std::string if_match) {
 
 void front_door::quarantine(ticket t, quarantine_query q) {
   if (auto reply = admit(t)) ports_.quarantine(q, std::move(reply));
+}
+
+void front_door::digest(ticket t, digest_question q) {
+  if (auto reply = admit(t)) ports_.digest(q, std::move(reply));
 }
 
 readiness front_door::ready() {

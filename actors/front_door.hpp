@@ -12,6 +12,8 @@ namespace adtrack::actors {
 struct front_door_ports {
   std::function<void(ingest_ptr)> ingest;
   std::function<void(analytics_query, reply_ptr)> query;
+  std::function<void(const event_question&, reply_ptr)> find_event;
+  std::function<void(const digest_question&, reply_ptr)> digest;
   std::function<void(const quarantine_query&, reply_ptr)> quarantine;
   std::function<void(uint32_t page, uint32_t limit, reply_ptr)> list_ads;
   std::function<void(uint64_t id, reply_ptr)> get_ad;
@@ -44,6 +46,7 @@ public:
   bool submit(std::vector<ingest_item> items) override { return take(std::move(items), {}); }
   bool submit_batch(ticket t, std::vector<ingest_item> items) override { return take(std::move(items), t); }
   void query(ticket t, analytics_query q) override;
+  void find_event(ticket t, event_question q) override;
   void list_ads(ticket t, uint32_t page, uint32_t limit) override;
   void get_ad(ticket t, uint64_t id) override;
   void create_ad(ticket t, ad_fields fields) override;
@@ -51,6 +54,7 @@ public:
   void delete_ad(ticket t, uint64_t id, std::string if_match) override;
   ad_state find_ad(uint64_t id, std::string* url) override { return context_->ads->find(id, url); }
   void quarantine(ticket t, quarantine_query q) override;
+  void digest(ticket t, digest_question q) override;
   readiness ready() override;
   size_t in_flight() const noexcept override;
 

@@ -12,7 +12,9 @@
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
 #include "model/event.hpp"
+#include "model/event_fate.hpp"
 #include "model/quarantined.hpp"
+#include "model/shard_digest.hpp"
 
 namespace adtrack::actors {
 
@@ -34,7 +36,8 @@ enum class failure : uint8_t {
   precondition_failed,  // 412
   position_not_reached, // 504
   no_such_shard,        // 400: a min_position names it; `detail` says which there are
-  no_series             // 400: the granularity does not fit; `detail` says why
+  no_series,            // 400: the granularity does not fit; `detail` says why
+  not_kept              // 409: the shard is past that offset
 };
 
 struct failed {
@@ -66,7 +69,8 @@ struct ad_written { // created, updated or deleted
   ad value;
 };
 
-using outcome = std::variant<failed, ingested, batch_ingested, analytics_result, ads_page, ad, ad_written, quarantine_page>;
+using outcome = std::variant<failed, ingested, batch_ingested, analytics_result, ads_page, ad, ad_written, quarantine_page,
+                             event_fate, shard_digest>;
 
 struct completion {
   ticket to;
@@ -109,6 +113,8 @@ public:
 
   virtual void query(ticket t, analytics_query q) = 0; // -> analytics_result or failed
 
+  virtual void find_event(ticket t, event_question q) = 0; // -> event_fate or failed
+
   virtual void list_ads(ticket t, uint32_t page, uint32_t limit) = 0;                        // -> ads_page
   virtual void get_ad(ticket t, uint64_t id) = 0;                                            // -> ad or failed{not_found}
   virtual void create_ad(ticket t, ad_fields fields) = 0;                                    // -> ad_written or failed
@@ -119,6 +125,7 @@ public:
   virtual ad_state find_ad(uint64_t id, std::string* url) = 0;
 
   virtual void quarantine(ticket t, quarantine_query q) = 0; // -> quarantine_page or failed
+  virtual void digest(ticket t, digest_question q) = 0;      // -> shard_digest or failed
 
   virtual readiness ready() = 0; // never blocks
   virtual size_t in_flight() const noexcept = 0;

@@ -51,6 +51,10 @@ using shard_actor = caf::typed_actor<
     caf::reacts_to<expire_atom>,
     // This shard's part of a query, after every min_position of this shard is applied.
     caf::replies_to<query_atom, analytics_query>::with<shard_answer>,
+    // What became of one event of this shard: unknown or pending when it is not seen.
+    caf::replies_to<get_atom, event_question>::with<event_fate>,
+    // Its digest at an offset, once it stands there.
+    caf::replies_to<get_atom, digest_question>::with<shard_digest>,
     // Commit, sync, quit.
     caf::reacts_to<stop_atom>>;
 
@@ -62,7 +66,13 @@ using query_worker_actor = caf::typed_actor<
     caf::reacts_to<list_atom, quarantine_query, reply_ptr>>;
 
 // Asks the shards that a question concerns, gathers, merges, completes.
-using analytics_actor = caf::typed_actor<caf::reacts_to<query_atom, analytics_query, reply_ptr>>;
+using analytics_actor = caf::typed_actor<
+    // -> analytics_result or failed.
+    caf::reacts_to<query_atom, analytics_query, reply_ptr>,
+    // -> event_fate or failed.
+    caf::reacts_to<get_atom, event_question, reply_ptr>,
+    // -> shard_digest or failed.
+    caf::reacts_to<get_atom, digest_question, reply_ptr>>;
 
 // Takes what other producers wrote to the inbox into the log. Detached: reading, committing and fsyncs block.
 using inbox_actor = caf::typed_actor<

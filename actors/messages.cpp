@@ -9,6 +9,7 @@ std::string to_string(trouble why) {
   case trouble::not_durable: return "the log did not take the record";
   case trouble::bad_question: return "asked of the wrong shard";
   case trouble::storage: return "reading the store failed";
+  case trouble::not_kept: return "the shard is past that offset";
   }
   return "unknown trouble";
 }

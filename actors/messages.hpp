@@ -12,8 +12,10 @@
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
 #include "model/control.hpp"
+#include "model/event_fate.hpp"
 #include "model/quarantined.hpp"
 #include "model/record_batch.hpp"
+#include "model/shard_digest.hpp"
 #include "storage/event_log.hpp"
 #include "storage/shard_engine.hpp"
 
@@ -95,6 +97,26 @@ typename I::result_type inspect(I& f, shard_answer& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, event_question& x) {
+  return f(caf::meta::type_name("event_question"), x.type, x.ad_id, x.id);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, event_fate& x) {
+  return f(caf::meta::type_name("event_fate"), x.verdict, x.reason, x.at, x.time_s, x.duplicates, x.conflicts, x.lag_ms, x.fault);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, digest_question& x) {
+  return f(caf::meta::type_name("digest_question"), x.shard, x.offset, x.timeout_ms);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, shard_digest& x) {
+  return f(caf::meta::type_name("shard_digest"), x.shard, x.offset, x.value);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, quarantine_query& x) {
   return f(caf::meta::type_name("quarantine_query"), x.source, x.from, x.max);
 }
@@ -134,6 +156,7 @@ enum class trouble : uint8_t {
   not_durable,  // the log did not take it
   bad_question, // asked of the wrong shard
   storage,      // reading failed
+  not_kept,     // the shard is past that offset
 };
 std::string to_string(trouble why);
 
@@ -151,6 +174,10 @@ CAF_ADD_TYPE_ID(adtrack, (adtrack::record_mark))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::control))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::analytics_query))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::shard_answer))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::event_question))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::event_fate))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::digest_question))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::shard_digest))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::quarantine_query))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::ad_fields))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::actors::log_finding))

@@ -117,6 +117,8 @@ front_door_ports node::impl::ports() {
   out.query = [this](analytics_query q, reply_ptr reply) {
     caf::anon_send(analyst, query_atom_v, std::move(q), std::move(reply));
   };
+  out.find_event = [this](const event_question& q, reply_ptr reply) { caf::anon_send(analyst, get_atom_v, q, std::move(reply)); };
+  out.digest = [this](const digest_question& q, reply_ptr reply) { caf::anon_send(analyst, get_atom_v, q, std::move(reply)); };
   out.quarantine = [this](const quarantine_query& q, reply_ptr reply) {
     caf::anon_send(workers.front(), list_atom_v, q, std::move(reply));
   };

@@ -120,8 +120,9 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
   }
   keep_skipped(batch); // first: once it is applied it is not read again
   const auto started = steady_clock::now();
-  auto status = engine_->apply(batch);
+  auto status = apply_and_serve(batch);
   apply_seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - started).count());
+  if (!engine_) return;
   if (status.code == storage::errc::mismatch) {
     halted_ = true;
     context_->status->set_phase(shard_, shard_phase::stopped, status.message);
@@ -137,6 +138,40 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
   arm_sync();
   check_control();
   serve_waiters();
+}
+
+namespace {
+
+// The records of a batch with offsets in [from, to), which its own bounds enclose. Where it ends within the batch, its last record's
+// mark is not known.
+record_batch part_of(const record_batch& batch, int64_t from, int64_t to) {
+  record_batch out;
+  out.shard = batch.shard;
+  out.first_offset = from;
+  out.next_offset = to;
+  if (to == batch.next_offset) out.last = batch.last;
+  for (const auto& record : batch.records)
+    if (record.offset >= from && record.offset < to) out.records.push_back(record);
+  out.controls = batch.controls;
+  out.skipped = batch.skipped;
+  return out;
+}
+
+} // namespace
+
+// Stops at each offset within the batch whose very state is waited for.
+storage::status shard_state::apply_and_serve(const record_batch& batch) {
+  for (;;) {
+    const auto stands_at = engine_->next_offset();
+    auto stop_at = batch.next_offset;
+    for (const auto& waiter : waiters_)
+      if (waiter.exactly && waiter.needed > stands_at) stop_at = std::min(stop_at, waiter.needed);
+    const bool whole = stands_at == batch.first_offset && stop_at == batch.next_offset;
+    auto status = whole ? engine_->apply(batch) : engine_->apply(part_of(batch, stands_at, stop_at));
+    if (!status.ok() || stop_at == batch.next_offset) return status;
+    serve_waiters();
+    if (!engine_) return {}; // it could not be looked at, and is being opened again
+  }
 }
 
 void shard_state::count_fates() {
@@ -261,21 +296,29 @@ int64_t shard_state::needed_offset(const analytics_query& q) const {
 
 caf::result<shard_answer> shard_state::query(const analytics_query& q) {
   const auto needed = needed_offset(q);
-  const bool must_wait = needed > (engine_ ? engine_->next_offset() : 0);
-  if (!must_wait && !engine_) return make_error(trouble::down);
+  const bool later = must_wait(needed);
+  if (!later && !engine_) return make_error(trouble::down);
   // Before the promise is made: from then on only the promise answers.
-  if (must_wait && waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
+  if (later && waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
   auto reply = self_->make_response_promise<shard_answer>();
-  if (!must_wait) {
+  if (later)
+    wait({needed,
+          false,
+          {},
+          [this, q, reply] { answer(q, reply); },
+          [reply](caf::error why) mutable { reply.deliver(std::move(why)); }},
+         q.timeout_ms);
+  else
     answer(q, reply);
-    return reply;
-  }
-  waiters_.push_back({needed, self_->clock().now() + ms(q.timeout_ms), q, reply});
-  if (!expire_armed_) {
-    expire_armed_ = true;
-    self_->delayed_send(self_, ms(q.timeout_ms), expire_atom_v);
-  }
   return reply;
+}
+
+void shard_state::wait(waiter w, uint32_t timeout_ms) {
+  w.deadline = self_->clock().now() + ms(timeout_ms);
+  waiters_.push_back(std::move(w));
+  if (expire_armed_) return;
+  expire_armed_ = true;
+  self_->delayed_send(self_, ms(timeout_ms), expire_atom_v);
 }
 
 void shard_state::serve_waiters() {
@@ -286,7 +329,7 @@ void shard_state::serve_waiters() {
       ++it;
       continue;
     }
-    answer(it->query, it->reply);
+    it->serve();
     it = waiters_.erase(it);
   }
 }
@@ -297,7 +340,7 @@ void shard_state::expire() {
   auto next = caf::actor_clock::time_point::max();
   for (auto it = waiters_.begin(); it != waiters_.end();) {
     if (it->deadline <= now) {
-      it->reply.deliver(caf::make_error(caf::sec::request_timeout));
+      it->fail(caf::make_error(caf::sec::request_timeout));
       it = waiters_.erase(it);
     } else {
       next = std::min(next, it->deadline);
@@ -309,14 +352,19 @@ void shard_state::expire() {
   self_->delayed_send(self_, next - now, expire_atom_v);
 }
 
+// How far a state is behind a log that it may not come from, nobody knows: -1.
+int64_t shard_state::lag_ms() {
+  if (!verified_) return -1;
+  const auto& parts = context_->parts;
+  return lag_.measure(context_->log(), shard_, engine_->next_offset(), parts.now_ms(), parts.steady_ms()).ms;
+}
+
 shard_answer shard_state::head_of_answer() {
   shard_answer head;
   head.shard = shard_;
   head.applied = engine_->next_offset();
   head.fault = fault_;
-  // How far a state is behind a log that it may not come from, nobody knows.
-  if (verified_)
-    head.lag_ms = lag_.measure(context_->log(), shard_, head.applied, context_->parts.now_ms(), context_->parts.steady_ms()).ms;
+  head.lag_ms = lag_ms();
   head.node = context_->options.node_id;
   return head;
 }
@@ -388,6 +436,57 @@ void shard_state::answer_wide(view_ptr view, const analytics_query& q, const sha
           });
 }
 
+caf::result<event_fate> shard_state::fate_of(const event_question& q) {
+  if (!engine_) return make_error(trouble::down);
+  auto found = engine_->fate_of(q.id);
+  if (!found.ok() && found.why.code != storage::errc::not_found) {
+    engine_failed(found.why, "looking");
+    return make_error(trouble::storage, found.why.message);
+  }
+  auto out = found.ok() ? *found : event_fate{};
+  out.lag_ms = lag_ms();
+  out.fault = fault_;
+  if (!found.ok() && out.lag_ms != 0) out.verdict = event_verdict::pending;
+  return out;
+}
+
+caf::result<shard_digest> shard_state::digest(const digest_question& q) {
+  const bool later = must_wait(q.offset);
+  if (!later && !engine_) return make_error(trouble::down);
+  if (later && waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
+  auto reply = self_->make_response_promise<shard_digest>();
+  if (later)
+    wait({q.offset,
+          true,
+          {},
+          [this, q, reply] { answer(q, reply); },
+          [reply](caf::error why) mutable { reply.deliver(std::move(why)); }},
+         q.timeout_ms);
+  else
+    answer(q, reply);
+  return reply;
+}
+
+// The shard stands at the offset asked for or past it.
+void shard_state::answer(const digest_question& q, caf::typed_response_promise<shard_digest> reply) {
+  if (q.offset < 0 || q.offset == engine_->next_offset()) {
+    auto made = engine_->digest();
+    if (!made.ok()) {
+      engine_failed(made.why, "looking");
+      reply.deliver(make_error(trouble::storage, made.why.message));
+    } else {
+      reply.deliver(std::move(*made));
+    }
+    return;
+  }
+  auto kept = engine_->kept_digests();
+  const auto found = std::find_if(kept.begin(), kept.end(), [&](const auto& each) { return each.offset == q.offset; });
+  if (found == kept.end())
+    reply.deliver(make_error(trouble::not_kept));
+  else
+    reply.deliver(std::move(*found));
+}
+
 void shard_state::stop() {
   if (engine_ && may_commit()) {
     sync_quarantine();
@@ -410,6 +509,8 @@ shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context,
       [self](control_atom) { self->state.check_control(); },
       [self](expire_atom) { self->state.expire(); },
       [self](query_atom, const analytics_query& q) { return self->state.query(q); },
+      [self](get_atom, const event_question& q) { return self->state.fate_of(q); },
+      [self](get_atom, const digest_question& q) { return self->state.digest(q); },
       [self](stop_atom) { self->state.stop(); },
   };
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <list>
 
 #include "actors/context.hpp"
@@ -44,15 +45,18 @@ public:
   void check_control();
   void expire();
   caf::result<shard_answer> query(const analytics_query& q);
+  caf::result<event_fate> fate_of(const event_question& q);
+  caf::result<shard_digest> digest(const digest_question& q);
   void stop();
 
 private:
   using promise = caf::typed_response_promise<shard_answer>;
   struct waiter {
-    int64_t needed = 0; // the engine's next offset must have reached it
+    int64_t needed = 0;   // the engine's next offset must have reached it
+    bool exactly = false; // and the question is about the state there
     caf::actor_clock::time_point deadline;
-    analytics_query query;
-    promise reply;
+    std::function<void()> serve;
+    std::function<void(caf::error)> fail;
   };
 
   void start_reading(); // in the current epoch, from where the engine stands
@@ -67,12 +71,17 @@ private:
   void keep_skipped(const record_batch& batch);
   void sync_quarantine();
   void quarantine_failed(const storage::status& why);
+  bool must_wait(int64_t needed) const { return needed > (engine_ ? engine_->next_offset() : 0); }
+  void wait(waiter w, uint32_t timeout_ms);
   void serve_waiters();
+  storage::status apply_and_serve(const record_batch& batch);
   int64_t needed_offset(const analytics_query& q) const;
   void answer(const analytics_query& q, promise reply);
   storage::result<view_ptr> view_of(const analytics_query& q);
   void answer_wide(view_ptr view, const analytics_query& q, const shard_answer& head, promise reply);
+  void answer(const digest_question& q, caf::typed_response_promise<shard_digest> reply);
   shard_answer head_of_answer();
+  int64_t lag_ms();
   void control_appended(int64_t offset);
 
   pointer self_ = nullptr;

@@ -10,6 +10,8 @@
 namespace adtrack::http {
 namespace {
 
+constexpr uint64_t offset_most = 1'000'000'000'000'000'000; // a whole number of JSON that fits 64 bits
+
 // Decimal digits only: no sign, no space, no leading zero.
 bool number(std::string_view text, uint64_t least, uint64_t most, uint64_t& out) {
   if (text.empty() || text.size() > 19 || (text.size() > 1 && text[0] == '0')) return false;
@@ -73,6 +75,11 @@ bool first_of(const std::vector<query_parameter>& all, const query_parameter& p,
 
 void unknown(const query_parameter& p, std::vector<field_error>& errors) {
   if (errors.size() < 20) errors.push_back({p.name, "is not a parameter of this request"});
+}
+
+// Answers must be there before the reply's own time-out.
+uint32_t longest_wait(const http_options& options) {
+  return options.reply_timeout_ms > 1'000 ? options.reply_timeout_ms - 500 : options.reply_timeout_ms / 2 + 1;
 }
 
 // What a parameter's value goes into.
@@ -217,8 +224,7 @@ bool read_analytics_query(const std::vector<query_parameter>& parameters, const 
   errors.clear();
   out.limit = options.query_limit;
   out.max_points = options.query_points_max;
-  const uint32_t timeout_most =
-      options.reply_timeout_ms > 1'000 ? options.reply_timeout_ms - 500 : options.reply_timeout_ms / 2 + 1;
+  const auto timeout_most = longest_wait(options);
   out.timeout_ms = std::min(options.query_timeout_ms, timeout_most);
   read_zone_first(parameters, out.tz);
   reading r{options, now_ms, timeout_most, out, format, errors};
@@ -248,6 +254,46 @@ bool read_ads_page(const std::vector<query_parameter>& parameters, page_request&
         bounded(p, 1, page_max, out.page, errors);
       else
         bounded(p, 1, 100, out.limit, errors);
+    }
+  }
+  return errors.empty();
+}
+
+bool read_event_lookup(const std::vector<query_parameter>& parameters, event_lookup& out, std::vector<field_error>& errors) {
+  out = {};
+  errors.clear();
+  bool has_type = false, has_ad = false;
+  for (const auto& p : parameters) {
+    if (p.name != "ad_id" && p.name != "type") {
+      unknown(p, errors);
+    } else if (first_of(parameters, p, errors)) {
+      (p.name == "type" ? has_type : has_ad) = true;
+      if (p.name == "type" && !parse(p.value, out.type))
+        errors.push_back({p.name, "must be click, impression or playback"});
+      else if (p.name == "ad_id" && !number(p.value, 1, max_ad_id, out.ad_id))
+        errors.push_back({p.name, range_message(1, max_ad_id)});
+    }
+  }
+  if (!has_ad) errors.push_back({"ad_id", "is required"});
+  if (!has_type) errors.push_back({"type", "is required"});
+  return errors.empty();
+}
+
+bool read_digest_question(const std::vector<query_parameter>& parameters, const http_options& options, digest_question& out,
+                          std::vector<field_error>& errors) {
+  out.timeout_ms = std::min(options.query_timeout_ms, longest_wait(options));
+  errors.clear();
+  for (const auto& p : parameters) {
+    uint64_t offset = 0;
+    if (p.name != "offset" && p.name != "timeout_ms") {
+      unknown(p, errors);
+    } else if (first_of(parameters, p, errors)) {
+      if (p.name == "timeout_ms")
+        bounded(p, 1, longest_wait(options), out.timeout_ms, errors);
+      else if (number(p.value, 0, offset_most, offset))
+        out.offset = static_cast<int64_t>(offset);
+      else
+        errors.push_back({p.name, range_message(0, offset_most)});
     }
   }
   return errors.empty();

@@ -1,4 +1,4 @@
-// The query strings of GET /api/v1/ads/analytics, of the ads list and of the quarantine, checked; all findings at once. Pure.
+// The query strings of questions (analytics, the ads list, an event, a digest, the quarantine), checked; all findings at once. Pure.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,9 @@
 #include "http/problem.hpp"
 #include "http/query_string.hpp"
 #include "model/analytics.hpp"
+#include "model/event.hpp"
 #include "model/quarantined.hpp"
+#include "model/shard_digest.hpp"
 
 namespace adtrack::http {
 
@@ -27,6 +29,16 @@ struct page_request {
   uint32_t limit = 10; // 1 ... 100
 };
 bool read_ads_page(const std::vector<query_parameter>& parameters, page_request& out, std::vector<field_error>& errors);
+
+// What names an event beside its event_id.
+struct event_lookup {
+  event_type type = event_type::click;
+  uint64_t ad_id = 0;
+};
+bool read_event_lookup(const std::vector<query_parameter>& parameters, event_lookup& out, std::vector<field_error>& errors);
+
+bool read_digest_question(const std::vector<query_parameter>& parameters, const http_options& options, digest_question& out,
+                          std::vector<field_error>& errors);
 
 inline constexpr uint32_t quarantine_max = 1'000; // entries an answer
 bool read_quarantine_query(const std::vector<query_parameter>& parameters, quarantine_query& out,

@@ -3,7 +3,6 @@
 #include <prometheus/counter.h>
 
 #include "config/telemetry.hpp"
-#include "http/analytics_request.hpp"
 #include "http/csv.hpp"
 #include "http/json_text.hpp"
 #include "http/openapi.hpp"
@@ -40,7 +39,8 @@ reject_reason reason_of(actors::failure why) {
   case actors::failure::not_found:
   case actors::failure::precondition_failed:
   case actors::failure::no_such_shard:
-  case actors::failure::no_series: break;
+  case actors::failure::no_series:
+  case actors::failure::not_kept: break;
   }
   return reject_reason::not_durable;
 }
@@ -263,6 +263,8 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::ad: return handle_ad(r, to, now, later);
   case route::analytics: return handle_analytics(r, to, now, later);
   case route::quarantine: return handle_quarantine(r, to, now, later);
+  case route::event: return handle_event(r, to, now, later);
+  case route::digest: return handle_digest(r, to, now, later);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (metrics_page_.empty()) metrics_page_ = metrics_.render();
@@ -316,6 +318,35 @@ bool api::handle_quarantine(const request& r, const actors::ticket& to, reply& n
   }
   later.what = awaited::kind::quarantine;
   gateway_.quarantine(to, query);
+  return true;
+}
+
+bool api::handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  event_lookup asked;
+  if (!may_read(r, now) || !query_of(r, now)) return false;
+  read_event_lookup(parameters_, asked, errors_);
+  if (!valid_event_id(r.target.event_id)) errors_.push_back({"event_id", event_id_rule});
+  if (!errors_.empty()) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  later.what = awaited::kind::event;
+  later.text = r.target.event_id;
+  later.asked = asked;
+  gateway_.find_event(to, {asked.type, asked.ad_id, identity_of(asked.type, asked.ad_id, r.target.event_id)});
+  return true;
+}
+
+bool api::handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  digest_question question;
+  if (!may_administer(r, now) || !query_of(r, now)) return false;
+  question.shard = r.target.shard;
+  if (!read_digest_question(parameters_, options_, question, errors_)) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  later.what = awaited::kind::digest;
+  gateway_.digest(to, question);
   return true;
 }
 
@@ -504,6 +535,18 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
   if (auto* entries = std::get_if<quarantine_page>(&what); entries && waited.what == kind::quarantine) {
     reply r = json_reply(200, {});
     render_quarantine(r.body, *entries);
+    r.headers.emplace_back("Cache-Control", "no-cache");
+    return r;
+  }
+  if (auto* fate = std::get_if<event_fate>(&what); fate && waited.what == kind::event) {
+    reply r = json_reply(200, {});
+    render_event_fate(r.body, waited.text, waited.asked, *fate);
+    r.headers.emplace_back("Cache-Control", "no-cache");
+    return r;
+  }
+  if (auto* digest = std::get_if<shard_digest>(&what); digest && waited.what == kind::digest) {
+    reply r = json_reply(200, {});
+    render_digest(r.body, *digest);
     r.headers.emplace_back("Cache-Control", "no-cache");
     return r;
   }

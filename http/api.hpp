@@ -9,6 +9,7 @@
 
 #include "actors/gateway.hpp"
 #include "http/ads_request.hpp"
+#include "http/analytics_request.hpp"
 #include "http/batch_pool.hpp"
 #include "http/doorway.hpp"
 #include "http/event_parser.hpp"
@@ -27,7 +28,20 @@ namespace adtrack::http {
 
 // What a deferred request waits for, and what rendering its outcome needs.
 struct awaited {
-  enum class kind : uint8_t { ingest, batch, visit, analytics, ads_page, ad, ad_created, ad_updated, ad_deleted, quarantine };
+  enum class kind : uint8_t {
+    ingest,
+    batch,
+    visit,
+    analytics,
+    ads_page,
+    ad,
+    ad_created,
+    ad_updated,
+    ad_deleted,
+    quarantine,
+    event,
+    digest
+  };
   kind what = kind::ingest;
   bool explain = false;
   bool csv = false; // analytics
@@ -35,8 +49,9 @@ struct awaited {
   uint32_t page = 1;
   uint32_t limit = 10;
   route where = route::none; // visit
-  std::string text;          // ingest and visit: the event_id; ad and analytics: If-None-Match
+  std::string text;          // ingest, visit and event: the event_id; ad and analytics: If-None-Match
   std::string url;           // visit: where a click leads
+  event_lookup asked;        // event
   std::shared_ptr<batch_findings> findings;
 };
 
@@ -76,6 +91,8 @@ private:
   bool handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
   bool within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused);

@@ -22,6 +22,7 @@ enum class problem_kind : uint8_t {
   not_found,              // 404
   method_not_allowed,     // 405
   request_timeout,        // 408
+  not_kept,               // 409: what was asked for is past
   precondition_failed,    // 412
   content_too_large,      // 413
   uri_too_long,           // 414

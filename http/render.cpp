@@ -265,6 +265,41 @@ void render_analytics(std::string& out, const analytics_answer& answer, bool exp
   out.push_back('}');
 }
 
+void render_event_fate(std::string& out, std::string_view event_id, const event_lookup& asked, const event_fate& fate) {
+  out += "{\"event_id\":";
+  append_json_string(out, event_id);
+  out += ",\"type\":";
+  append_json_string(out, to_string(asked.type));
+  field(out, "ad_id", asked.ad_id);
+  out += ",\"fate\":";
+  append_json_string(out, to_string(fate.verdict));
+  if (fate.verdict == event_verdict::counted || fate.verdict == event_verdict::invalid) {
+    if (fate.verdict == event_verdict::invalid) {
+      out += ",\"invalid_reason\":";
+      append_json_string(out, to_string(fate.reason));
+    }
+    out += ",\"position\":";
+    append_json_string(out, to_string(fate.at));
+    out += ",\"timestamp\":";
+    append_int(out, fate.time_s);
+    field(out, "duplicates", fate.duplicates);
+    field(out, "conflicts", fate.conflicts);
+  }
+  out += ",\"lag_ms\":";
+  append_lag(out, fate.lag_ms);
+  out += fate.fault == log_fault::none ? ",\"complete\":true}" : ",\"complete\":false}";
+}
+
+void render_digest(std::string& out, const shard_digest& digest) {
+  out += "{\"shard\":";
+  append_uint(out, digest.shard);
+  out += ",\"offset\":";
+  append_int(out, digest.offset);
+  out += ",\"digest\":";
+  append_json_string(out, digest.value);
+  out.push_back('}');
+}
+
 void render_quarantine(std::string& out, const quarantine_page& page) {
   out += "{\"data\":[";
   for (size_t i = 0; i < page.entries.size(); ++i) {

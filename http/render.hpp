@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/gateway.hpp"
+#include "http/analytics_request.hpp"
 #include "http/batch_parser.hpp"
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
@@ -19,6 +20,8 @@ void render_rejections(std::string& out, const std::vector<rejection>& rejection
 // `rejected` as render_rejections() wrote it.
 void render_batch(std::string& out, const actors::batch_ingested& what, std::string_view rejected, size_t rejected_count);
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain);
+void render_event_fate(std::string& out, std::string_view event_id, const event_lookup& asked, const event_fate& fate);
+void render_digest(std::string& out, const shard_digest& digest);
 void render_quarantine(std::string& out, const quarantine_page& page);
 void render_ad(std::string& out, const ad& value);
 void render_ads_page(std::string& out, const actors::ads_page& page, uint32_t number, uint32_t limit);

@@ -37,6 +37,8 @@ constexpr std::array<entry, route_count> entries = {{
     {"/api/v1/ads/{id}/click", reads},
     {"/api/v1/ads/{id}/impression.gif", reads},
     {"/openapi.json", reads},
+    {"/api/v1/events/{event_id}", reads},
+    {"/admin/v1/shards/{n}/digest", reads, reads},
 }};
 
 unsigned methods(route where, bool admin_calls) {
@@ -45,12 +47,45 @@ unsigned methods(route where, bool admin_calls) {
 }
 
 constexpr std::string_view ads_prefix = "/api/v1/ads/";
+constexpr std::string_view event_prefix = "/api/v1/events/";
+constexpr std::string_view shards_prefix = "/admin/v1/shards/";
+
+bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+
+// Decimal without sign or leading zeros.
+template <class Number>
+bool decimal(std::string_view text, Number& out) {
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return code == std::errc() && end == text.data() + text.size() && (text[0] != '0' || text.size() == 1);
+}
+
+// An event_id may hold any visible character, so an encoded slash is one of it.
+route_match match_event(std::string_view id) {
+  route_match found;
+  if (!id.empty() && id.back() == '/') id.remove_suffix(1);
+  if (id.empty() || id.find('/') != std::string_view::npos || !percent_decode(id, false, found.event_id)) return {};
+  found.where = route::event;
+  return found;
+}
+
+route_match match_shard(std::string_view rest) {
+  route_match found;
+  const auto slash = std::min(rest.find('/'), rest.size());
+  if (rest.substr(slash) != "/digest" || !decimal(rest.substr(0, slash), found.shard)) return {};
+  found.where = route::digest;
+  return found;
+}
 
 route_match match_plain(std::string_view path) {
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   for (size_t i = 1; i < route_count; ++i)
-    if (entries[i].pattern == path && path.find('{') == std::string_view::npos) return {static_cast<route>(i), 0};
-  if (path.substr(0, ads_prefix.size()) != ads_prefix) return {};
+    if (entries[i].pattern == path && path.find('{') == std::string_view::npos) {
+      route_match found;
+      found.where = static_cast<route>(i);
+      return found;
+    }
+  if (starts_with(path, shards_prefix)) return match_shard(path.substr(shards_prefix.size()));
+  if (!starts_with(path, ads_prefix)) return {};
   auto id = path.substr(ads_prefix.size());
   const auto slash = std::min(id.find('/'), id.size());
   const auto rest = id.substr(slash);
@@ -64,14 +99,14 @@ route_match match_plain(std::string_view path) {
     found.where = route::visit_impression;
   else
     return {};
-  auto [end, code] = std::from_chars(id.data(), id.data() + id.size(), found.ad_id);
-  bool good = code == std::errc() && end == id.data() + id.size() && id[0] != '0' && found.ad_id <= max_ad_id;
+  const bool good = decimal(id, found.ad_id) && found.ad_id > 0 && found.ad_id <= max_ad_id;
   return good ? found : route_match{};
 }
 
 } // namespace
 
 route_match match_route(std::string_view path) {
+  if (starts_with(path, event_prefix)) return match_event(path.substr(event_prefix.size()));
   if (path.find('%') == std::string_view::npos) return match_plain(path);
   std::string decoded;
   // An encoded slash is not a separator: such a path names nothing here.

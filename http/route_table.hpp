@@ -24,13 +24,17 @@ enum class route : uint8_t {
   quarantine,
   visit_click,
   visit_impression,
-  openapi
+  openapi,
+  event,
+  digest
 };
-inline constexpr size_t route_count = 15;
+inline constexpr size_t route_count = 17;
 
 struct route_match {
   route where = route::none;
-  uint64_t ad_id = 0; // of route::ad and the visits
+  uint64_t ad_id = 0;   // of route::ad and the visits
+  uint32_t shard = 0;   // of route::digest
+  std::string event_id; // of route::event, decoded
 };
 
 // `path` as sent; percent-encoding is undone first, and one slash at the end makes no difference.

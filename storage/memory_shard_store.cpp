@@ -3,8 +3,8 @@
 #include <mutex>
 #include <vector>
 
-#include "storage/row_value.hpp"
 #include "storage/shard_store.hpp"
+#include "storage/store_merge.hpp"
 
 namespace adtrack::storage {
 
@@ -20,7 +20,7 @@ struct operation {
 class memory_batch final : public store_batch {
 public:
   void put(std::string_view key, std::string_view value) override { add(operation::kind::put, key, value); }
-  void merge(std::string_view key, std::string_view row) override { add(operation::kind::merge, key, row); }
+  void merge(std::string_view key, std::string_view value) override { add(operation::kind::merge, key, value); }
   void erase(std::string_view key) override { add(operation::kind::erase, key, {}); }
   void erase_range(std::string_view from, std::string_view to) override { add(operation::kind::erase_range, from, to); }
   size_t bytes() const noexcept override { return bytes_; }
@@ -79,7 +79,7 @@ public:
   }
 
   status sync() override { return status::success(); }
-  void set_row_horizons(int64_t, int64_t) override {}
+  void set_horizons(const store_horizons&) override {}
 
   result<std::string> get(std::string_view key) const override {
     std::lock_guard lock(mutex_);
@@ -103,7 +103,7 @@ private:
     auto [it, made] = table_.try_emplace(op.key, op.value);
     if (made) return status::success();
     std::string merged;
-    if (!merge_rows(it->second, op.value, merged)) return {errc::corrupt, "a stored bucket does not decode"};
+    if (!merge_values(op.key, it->second, op.value, merged)) return {errc::corrupt, "a stored value does not decode"};
     it->second = std::move(merged);
     return status::success();
   }

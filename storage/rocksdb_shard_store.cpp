@@ -13,8 +13,7 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include "storage/rocksdb_common.hpp"
-#include "storage/row_value.hpp"
-#include "storage/shard_keys.hpp"
+#include "storage/store_merge.hpp"
 
 namespace adtrack::storage {
 
@@ -36,30 +35,33 @@ namespace {
 rocksdb::Slice slice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view view(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 
-// Canonical, so the order in which RocksDB merges does not show.
-class row_merge_operator final : public rocksdb::AssociativeMergeOperator {
+class merge_operator final : public rocksdb::AssociativeMergeOperator {
 public:
   const char* Name() const override { return "adtrack.rows.1"; }
-  bool Merge(const rocksdb::Slice&, const rocksdb::Slice* existing, const rocksdb::Slice& value, std::string* out,
+  bool Merge(const rocksdb::Slice& key, const rocksdb::Slice* existing, const rocksdb::Slice& value, std::string* out,
              rocksdb::Logger*) const override {
-    if (existing) return merge_rows(view(*existing), view(value), *out);
+    if (existing) return merge_values(view(key), view(*existing), view(value), *out);
     out->assign(value.data(), value.size());
     return true;
   }
 };
 
-struct row_horizons {
+struct shared_horizons {
   std::atomic<int64_t> seconds_ms{0}, minutes_ms{0};
+  std::atomic<uint32_t> segment{0};
 };
 
 // Frees what has expired, whenever RocksDB rewrites it anyway. Readers treat expired rows as gone already, so it changes no answer.
 class expiry_filter final : public rocksdb::CompactionFilter {
 public:
-  explicit expiry_filter(const row_horizons& horizons) : horizons_(horizons) {}
+  explicit expiry_filter(const shared_horizons& horizons) : horizons_(horizons) {}
   const char* Name() const override { return "adtrack.expiry.1"; }
   Decision FilterV2(int, const rocksdb::Slice& key, ValueType type, const rocksdb::Slice& value, std::string* changed,
                     std::string*) const override {
     bucket_key k;
+    uint32_t segment = 0;
+    if (type == ValueType::kValue && keys::parse_duplicates(view(key), segment))
+      return segment < horizons_.segment ? Decision::kRemove : Decision::kKeep;
     if (type != ValueType::kValue || key.empty() || key[0] != 'b' || !keys::parse_bucket(view(key), k) ||
         k.level != bucket_level::minute)
       return Decision::kKeep;
@@ -77,7 +79,7 @@ public:
   }
 
 private:
-  const row_horizons& horizons_;
+  const shared_horizons& horizons_;
 };
 
 class rocksdb_batch final : public store_batch {
@@ -162,7 +164,7 @@ private:
 class rocksdb_store final : public shard_store {
 public:
   explicit rocksdb_store(const rocksdb_shard_store_options& options)
-      : path_(options.path), budget_(options.budget), horizons_(std::make_shared<row_horizons>()),
+      : path_(options.path), budget_(options.budget), horizons_(std::make_shared<shared_horizons>()),
         filter_(std::make_shared<expiry_filter>(*horizons_)) {}
 
   status open(rocksdb::Env* env) {
@@ -174,7 +176,7 @@ public:
     // little room again lost at once to the shards, before the event log could open.
     options.allow_fallocate = false;
     options.avoid_flush_during_shutdown = true; // a flush after a failed write aborts; what is logged needs none
-    options.merge_operator = std::make_shared<row_merge_operator>();
+    options.merge_operator = std::make_shared<merge_operator>();
     options.compaction_filter = filter_.get();
     options.compression = rocksdb::kLZ4Compression;
     options.max_open_files = 256; // a node has many shards
@@ -209,9 +211,10 @@ public:
     return guarded([&] { return db_->SyncWAL(); }, "cannot sync the shard store at ");
   }
 
-  void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) override {
-    horizons_->seconds_ms = seconds_ms;
-    horizons_->minutes_ms = minutes_ms;
+  void set_horizons(const store_horizons& h) override {
+    horizons_->seconds_ms = h.seconds_ms;
+    horizons_->minutes_ms = h.minutes_ms;
+    horizons_->segment = h.segment;
   }
   result<std::string> get(std::string_view key) const override { return reader_->get(key); }
   status scan(std::string_view from, std::string_view to,
@@ -234,7 +237,7 @@ private:
   std::string path_;
   std::mutex io_; // held by who writes or syncs
   std::shared_ptr<shard_store_budget> budget_;
-  std::shared_ptr<row_horizons> horizons_;
+  std::shared_ptr<shared_horizons> horizons_;
   std::shared_ptr<expiry_filter> filter_;
   health_flag healthy_ = std::make_shared<std::atomic<bool>>(true);
   std::shared_ptr<rocksdb::DB> db_;

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "model/varint.hpp"
+#include "storage/shard_duplicates.hpp"
 #include "storage/shard_identities.hpp"
 #include "storage/shard_keys.hpp"
 #include "storage/shard_query.hpp"
@@ -114,7 +115,7 @@ class engine final : public shard_engine {
 public:
   engine(std::unique_ptr<shard_store> store, const shard_options& options)
       : options_(options), store_(std::move(store)), rows_(*store_, options.cache_bytes),
-        identities_(*store_, options.dedupe_bytes, options.worker), repeats_(*store_) {}
+        identities_(*store_, options.dedupe_bytes, options.worker), duplicates_(*store_), repeats_(*store_) {}
 
   status load();
   status apply(const record_batch& batch) override;
@@ -129,8 +130,9 @@ public:
   const control& current_control() const noexcept override { return state_.current; }
   const fates_by_type& fates() const noexcept override { return fates_; }
   size_t memory_bytes() const noexcept override {
-    return rows_.memory_bytes() + identities_.memory_bytes() + repeats_.memory_bytes();
+    return rows_.memory_bytes() + identities_.memory_bytes() + duplicates_.memory_bytes() + repeats_.memory_bytes();
   }
+  result<event_fate> fate_of(const identity& id) const override;
   result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads) override {
     if (auto why = rows_.settle(); !why.ok()) return why;
     return make_shard_view(store_->snapshot(), rows_.freeze(ads), state_.buckets, options_.shard, state_.next_offset);
@@ -142,6 +144,7 @@ private:
   status apply_record(const record_batch& batch, const shard_record& r);
   status apply_event(const shard_record& stamped, fate& what, uint64_t& about);
   bool is_repeat(const shard_record& r);
+  uint32_t dedupe_horizon() const noexcept { return static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h)); }
   void advance_clock(int64_t log_time_ms);
   status pass_digest_marks(int64_t offset);
   void stage_digests(store_batch& batch);
@@ -151,6 +154,7 @@ private:
   std::unique_ptr<shard_store> store_;
   shard_rows rows_;
   shard_identities identities_;
+  shard_duplicates duplicates_;
   shard_repeats repeats_;
   engine_state state_;
   fates_by_type fates_;
@@ -172,7 +176,7 @@ status engine::load() {
   if (auto why = repeats_.load(state_.clock_ms); !why.ok()) return why;
   synced_offset_ = state_.next_offset; // what was recovered is on the disk
   return store_->scan(keys::digest(0), keys::digest(-1), [&](std::string_view key, std::string_view value) {
-    digests_.push_back({static_cast<int64_t>(read_big_endian<8>(key.substr(1))), std::string(value)});
+    digests_.push_back({options_.shard, static_cast<int64_t>(read_big_endian<8>(key.substr(1))), std::string(value)});
     return true;
   });
 }
@@ -262,16 +266,16 @@ bool engine::is_repeat(const shard_record& r) {
 
 status engine::apply_event(const shard_record& stamped, fate& what, uint64_t& about) {
   auto r = stamped;
-  auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
   auto& fates = fates_[static_cast<size_t>(r.type)];
   identity_row first;
-  auto seen = identities_.find(r.id, horizon, first);
+  auto seen = identities_.find(r.id, dedupe_horizon(), first);
   if (seen.ok()) {
     bool conflict = first.fields_hash != r.fields_hash;
     what = conflict ? fate::conflict : fate::duplicate;
     about = static_cast<uint64_t>(first.offset);
     ++fates.duplicates;
     if (conflict) ++fates.conflicts;
+    duplicates_.add(first, conflict);
     rows_.add_duplicate(r.ad_id, first.time_s, conflict, state_.clock_ms, state_.buckets);
     return status::success();
   }
@@ -284,6 +288,21 @@ status engine::apply_event(const shard_record& stamped, fate& what, uint64_t& ab
                       static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});
   rows_.add(r, state_.clock_ms, state_.buckets);
   return status::success();
+}
+
+result<event_fate> engine::fate_of(const identity& id) const {
+  identity_row first;
+  if (auto why = identities_.find(id, dedupe_horizon(), first); !why.ok()) return why;
+  auto again = duplicates_.of(first);
+  if (!again.ok()) return again.why;
+  event_fate out;
+  out.reason = static_cast<invalid_reason>(first.fate);
+  out.verdict = out.reason == invalid_reason::none ? event_verdict::counted : event_verdict::invalid;
+  out.at = {options_.shard, first.offset};
+  out.time_s = first.time_s;
+  out.duplicates = again->duplicates;
+  out.conflicts = again->conflicts;
+  return out;
 }
 
 // Digests stand at every multiple of the stride, over all records below it.
@@ -310,7 +329,7 @@ result<shard_digest> engine::digest_at(int64_t offset) {
                        static_cast<uint64_t>(state_.buckets.seconds_ms),
                        static_cast<uint64_t>(state_.buckets.minutes_ms),
                        XXH3_64bits(settings.data(), settings.size())};
-  return shard_digest{offset, hex(state_.chain) + hex(XXH3_64bits(parts, sizeof parts))};
+  return shard_digest{options_.shard, offset, hex(state_.chain) + hex(XXH3_64bits(parts, sizeof parts))};
 }
 
 void engine::stage_digests(store_batch& batch) {
@@ -323,10 +342,11 @@ void engine::stage_digests(store_batch& batch) {
 status engine::commit() {
   if (uncommitted_ == 0) return status::success();
   auto batch = store_->new_batch();
-  auto horizon = static_cast<uint32_t>(std::max<int64_t>(0, state_.dedupe_horizon_h));
+  const auto horizon = dedupe_horizon();
   if (auto why = rows_.settle(); !why.ok()) return why;
   rows_.stage(*batch, state_.clock_ms);
   if (auto why = identities_.stage(*batch, state_.next_offset, horizon); !why.ok()) return why;
+  duplicates_.stage(*batch);
   repeats_.stage(*batch, state_.next_offset, state_.clock_ms);
   stage_digests(*batch);
   state_.state_sum = rows_.state_sum();
@@ -335,7 +355,7 @@ status engine::commit() {
   if (auto why = store_->write(*batch); !why.ok()) return why;
   identities_.settled();
   rows_.trim();
-  store_->set_row_horizons(state_.buckets.seconds_ms, state_.buckets.minutes_ms);
+  store_->set_horizons({state_.buckets.seconds_ms, state_.buckets.minutes_ms, horizon});
   uncommitted_ = 0;
   committed_clock_ms_ = state_.clock_ms;
   return status::success();

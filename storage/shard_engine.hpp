@@ -12,7 +12,9 @@
 
 #include "model/analytics.hpp"
 #include "model/control.hpp"
+#include "model/event_fate.hpp"
 #include "model/record_batch.hpp"
+#include "model/shard_digest.hpp"
 #include "storage/background.hpp"
 #include "storage/shard_store.hpp"
 #include "storage/status.hpp"
@@ -33,12 +35,6 @@ struct fate_counts {
   std::array<uint64_t, invalid_reason_count> invalid{}; // of those counted, by reason; `none` are the valid ones
 };
 using fates_by_type = std::array<fate_counts, event_type_count>;
-
-// What the shard's state is at one offset. Two stores that applied the same log to the same offset have equal digests.
-struct shard_digest {
-  int64_t offset = 0;
-  std::string value; // 32 hex digits
-};
 
 // A frozen state: answers questions while the engine goes on. Cheap to make.
 class shard_view {
@@ -70,6 +66,9 @@ public:
   virtual const control& current_control() const noexcept = 0;
   virtual const fates_by_type& fates() const noexcept = 0; // since this engine was opened
   virtual size_t memory_bytes() const noexcept = 0;
+
+  // What became of the event with that identity; errc::not_found when the dedupe window holds none. errc::io / corrupt: as apply.
+  virtual result<event_fate> fate_of(const identity& id) const = 0;
 
   // For a question about those ads; about all when empty. errc::io / corrupt: as apply.
   virtual result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads = {}) = 0;

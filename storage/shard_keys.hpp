@@ -47,6 +47,19 @@ inline std::string clicks(int64_t offset) { return numbered('c', static_cast<uin
 inline std::string run(uint64_t id) { return numbered('R', id); }
 inline std::string chunk(uint64_t id, uint32_t n) { return numbered('C', id, n); }
 inline std::string filter(uint64_t id, uint32_t n) { return numbered('F', id, n); }
+// 'd' segment offset -> how often the event of that offset, first seen in that segment, was sent again
+inline std::string duplicates(uint32_t segment, int64_t offset) {
+  std::string out(1, 'd');
+  put_big_endian<4>(out, segment);
+  put_big_endian<8>(out, static_cast<uint64_t>(offset));
+  return out;
+}
+// False when it is a key of another kind.
+inline bool parse_duplicates(std::string_view key, uint32_t& segment) noexcept {
+  if (key.size() != 13 || key[0] != 'd') return false;
+  segment = static_cast<uint32_t>(read_big_endian<4>(key.substr(1)));
+  return true;
+}
 // 'g' offset -> digest at that offset
 inline std::string digest(int64_t offset) { return numbered('g', static_cast<uint64_t>(offset)); }
 

@@ -1,5 +1,5 @@
-// Where one shard keeps what it remembers: an ordered byte store with atomic batches, snapshots and one merge rule (bucket rows:
-// the newer's numbers, the union of their visitors, see storage/row_value.hpp). Knows nothing of events. Owned by one shard_engine; snapshots may be read on other threads.
+// Where one shard keeps what it remembers: an ordered byte store with atomic batches, snapshots and a merge rule by the kind of key
+// (store_merge.hpp). Knows nothing of events. Owned by one shard_engine; snapshots may be read on other threads.
 // Implementations: memory, RocksDB. One suite of tests runs against both.
 #pragma once
 
@@ -17,11 +17,18 @@ class store_batch {
 public:
   virtual ~store_batch() = default;
   virtual void put(std::string_view key, std::string_view value) = 0;
-  virtual void merge(std::string_view key, std::string_view row) = 0; // an encoded row_value on top of what the key holds
+  virtual void merge(std::string_view key, std::string_view value) = 0; // on top of what the key holds, by its kind's rule
   virtual void erase(std::string_view key) = 0;
   // What the store holds in [from, to) as of this call; reads it, so it is for few or rare keys.
   virtual void erase_range(std::string_view from, std::string_view to) = 0;
   virtual size_t bytes() const noexcept = 0;
+};
+
+// What lies before these may be freed; they only rise. Readers treat it as gone already.
+struct store_horizons {
+  int64_t seconds_ms = 0; // minute buckets last written before (shard's clock, unix ms): their seconds
+  int64_t minutes_ms = 0; // likewise, all of them
+  uint32_t segment = 0;   // duplicates of events first seen in earlier segments
 };
 
 class store_reader {
@@ -41,8 +48,7 @@ public:
   // After a write that failed nothing is written any more: drop the store and open it again. From any thread.
   virtual status write(store_batch& batch) = 0;
   virtual status sync() = 0; // every earlier write survives a power loss
-  // Minute buckets last written before these (shard's clock, unix ms) may be freed: their seconds, or all of them.
-  virtual void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) = 0;
+  virtual void set_horizons(const store_horizons& horizons) = 0;
   // A frozen reader; may outlive later writes but not the store.
   virtual std::shared_ptr<const store_reader> snapshot() = 0;
 };

@@ -24,6 +24,9 @@ struct shard_script {
   std::vector<uint64_t> ads;
   std::vector<analytics_query> asked;
   std::vector<caf::typed_response_promise<shard_answer>> held;
+  event_verdict verdict = event_verdict::unknown;
+  std::vector<event_question> events;
+  std::vector<caf::typed_response_promise<shard_digest>> held_digests;
 };
 using script_ptr = std::shared_ptr<shard_script>;
 
@@ -72,6 +75,20 @@ shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state
         script->held.push_back(self->make_response_promise<shard_answer>());
         return script->held.back();
       },
+      [=](get_atom, const event_question& q) -> caf::result<event_fate> {
+        script->events.push_back(q);
+        if (script->how == shard_script::mood::refuse) return make_error(trouble::down);
+        event_fate out;
+        out.verdict = script->verdict;
+        out.lag_ms = script->lag_ms;
+        return out;
+      },
+      [=](get_atom, const digest_question& q) -> caf::result<shard_digest> {
+        if (script->how == shard_script::mood::refuse) return make_error(trouble::not_kept);
+        if (script->how == shard_script::mood::answer) return shard_digest{number, q.offset, "d"};
+        script->held_digests.push_back(self->make_response_promise<shard_digest>());
+        return script->held_digests.back();
+      },
       [](stop_atom) {},
   };
 }
@@ -85,7 +102,10 @@ struct fixture : actor_fixture {
     analyst = keep(system->spawn(analytics, context, shards));
   }
   ~fixture() {
-    for (auto& script : scripts) script->held.clear();
+    for (auto& script : scripts) {
+      script->held.clear();
+      script->held_digests.clear();
+    }
   }
   uint64_t give_ad(uint32_t shard) {
     const auto ad = ad_in_shard(shard, default_shards);
@@ -387,6 +407,59 @@ BOOST_AUTO_TEST_CASE(wide_queries_in_flight_are_bounded_and_narrow_ones_go_on) {
   f.scripts[1]->how = shard_script::mood::answer;
   f.ask(4, {});
   BOOST_TEST(f.answer(4).complete);
+}
+
+BOOST_AUTO_TEST_CASE(what_became_of_an_event_is_asked_of_its_ads_shard) {
+  fixture f;
+  const auto ad = f.give_ad(2);
+  f.scripts[2]->verdict = event_verdict::counted;
+  const event_question q{event_type::playback, ad, {5, 6}};
+  const auto ask = [&](uint64_t serial) {
+    caf::anon_send(f.analyst, get_atom_v, q, f.reply(serial));
+    f.run();
+  };
+  const auto verdict = [&](uint64_t serial) { return std::get<event_fate>(f.sink.only(serial)).verdict; };
+  ask(1);
+  BOOST_TEST((verdict(1) == event_verdict::counted));
+  BOOST_REQUIRE(f.scripts[2]->events.size() == 1u);
+  BOOST_TEST((f.scripts[2]->events[0].id == identity{5, 6}));
+  f.scripts[2]->verdict = event_verdict::unknown;
+  ask(2);
+  BOOST_TEST((verdict(2) == event_verdict::unknown));
+  f.log->waiting_records = 1; // the spool may hold it
+  ask(3);
+  BOOST_TEST((verdict(3) == event_verdict::pending));
+  f.scripts[2]->verdict = event_verdict::counted;
+  ask(4);
+  BOOST_TEST((verdict(4) == event_verdict::counted));
+  f.scripts[2]->how = shard_script::mood::refuse;
+  ask(5);
+  BOOST_TEST((f.why(5) == failure::timed_out));
+}
+
+BOOST_AUTO_TEST_CASE(a_digest_is_asked_of_its_shard_and_every_refusal_has_its_reason) {
+  fixture f;
+  const auto ask = [&](uint64_t serial, digest_question q) {
+    caf::anon_send(f.analyst, get_atom_v, q, f.reply(serial));
+    f.run();
+  };
+  ask(1, {3, 77, 100});
+  BOOST_TEST(std::get<shard_digest>(f.sink.only(1)).shard == 3u);
+  BOOST_TEST(std::get<shard_digest>(f.sink.only(1)).offset == 77);
+  ask(2, {99, 77, 100});
+  BOOST_TEST((f.why(2) == failure::not_found));
+  f.scripts[3]->how = shard_script::mood::refuse;
+  ask(3, {3, 77, 100});
+  BOOST_TEST((f.why(3) == failure::not_kept));
+  f.scripts[3]->how = shard_script::mood::silent;
+  f.context->status->set_applied(3, 76);
+  ask(4, {3, 77, 100});
+  f.advance(milliseconds(100));
+  BOOST_TEST((f.why(4) == failure::position_not_reached));
+  f.context->status->set_applied(3, 77);
+  ask(5, {3, 77, 100});
+  f.advance(milliseconds(100));
+  BOOST_TEST((f.why(5) == failure::timed_out));
 }
 
 BOOST_AUTO_TEST_CASE(a_query_whose_actor_ends_completes_as_stopping) {

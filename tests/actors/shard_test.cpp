@@ -52,19 +52,35 @@ struct fixture : actor_fixture {
   }
   adtrack::testing::engine_script& script() { return *engines[0]; }
 
-  struct asked {
-    std::optional<shard_answer> answer;
+  template <class Answer>
+  struct asked_for {
+    std::optional<Answer> answer;
     std::optional<caf::error> error;
   };
+  using asked = asked_for<shard_answer>;
   // Asks without waiting; look at the result after run().
-  std::shared_ptr<asked> ask(analytics_query q) {
-    auto out = std::make_shared<asked>();
+  template <class Answer, class Atom, class Question>
+  std::shared_ptr<asked_for<Answer>> ask_for(Atom what, const Question& q) {
+    auto out = std::make_shared<asked_for<Answer>>();
     // With an argument: CAF 0.17.6 takes a reference to no arguments out of a null pointer.
-    const auto asker = [this, out](caf::event_based_actor* self, const analytics_query& question) {
-      self->request(target, std::chrono::seconds(60), query_atom_v, question)
-          .then([out](const shard_answer& answer) { out->answer = answer; }, [out](const caf::error& why) { out->error = why; });
+    const auto asker = [this, out, what](caf::event_based_actor* self, const Question& question) {
+      self->request(target, std::chrono::seconds(60), what, question)
+          .then([out](const Answer& answer) { out->answer = answer; }, [out](const caf::error& why) { out->error = why; });
     };
     keep(system->spawn(asker, q));
+    return out;
+  }
+  std::shared_ptr<asked> ask(const analytics_query& q) { return ask_for<shard_answer>(query_atom_v, q); }
+  event_fate fate_of(const std::string& event_id, uint64_t ad) {
+    const event_question q{event_type::click, ad, identity_of(event_type::click, ad, event_id)};
+    const auto out = ask_for<event_fate>(get_atom_v, q);
+    run();
+    BOOST_REQUIRE(out->answer.has_value());
+    return *out->answer;
+  }
+  std::shared_ptr<asked_for<shard_digest>> ask_digest(int64_t offset, uint32_t timeout_ms = 1'000) {
+    auto out = ask_for<shard_digest>(get_atom_v, digest_question{0, offset, timeout_ms});
+    run();
     return out;
   }
   static analytics_query about(std::vector<uint64_t> ads) {
@@ -281,6 +297,56 @@ BOOST_AUTO_TEST_CASE(a_position_that_does_not_come_ends_the_wait_at_the_time_out
   BOOST_TEST(second->error.has_value());
 }
 
+BOOST_AUTO_TEST_CASE(an_event_that_is_not_seen_is_pending_while_the_shard_lags_and_unknown_after_that) {
+  fixture f;
+  f.open();
+  BOOST_TEST((f.fate_of("e1", 7).verdict == event_verdict::unknown));
+  f.append_event(7);
+  BOOST_TEST(f.fate_of("e1", 7).lag_ms > 0);
+  BOOST_TEST((f.fate_of("e1", 7).verdict == event_verdict::pending));
+  f.settle();
+  const auto fate = f.fate_of("e1", 7);
+  BOOST_TEST((fate.verdict == event_verdict::counted));
+  BOOST_TEST(to_string(fate.at) == "0:1");
+  BOOST_TEST(fate.lag_ms == 0);
+  BOOST_TEST((f.fate_of("e1", 8).verdict == event_verdict::unknown));
+}
+
+BOOST_AUTO_TEST_CASE(a_digest_is_that_of_where_it_stands_of_a_kept_offset_or_of_one_that_it_waits_for) {
+  fixture f;
+  f.script().kept_digests = {{0, 65'536, "kept"}};
+  f.open();
+  for (int i = 0; i < 3; ++i) f.append_event(7);
+  f.settle();
+  BOOST_TEST(f.ask_digest(-1)->answer->value == "at 4");
+  BOOST_TEST(f.ask_digest(4)->answer->offset == 4);
+  const auto past = f.ask_digest(3);
+  BOOST_REQUIRE(past->error.has_value());
+  BOOST_TEST((*past->error == make_error(trouble::not_kept)));
+  const auto next = f.ask_digest(5);
+  BOOST_TEST(!next->answer.has_value());
+  f.append_event(7);
+  f.settle();
+  BOOST_REQUIRE(next->answer.has_value());
+  BOOST_TEST(next->answer->value == "at 5");
+  const auto within = f.ask_digest(7), later = f.ask_digest(9); // of a batch that comes as one
+  for (int i = 0; i < 10; ++i) f.append_event(7);
+  f.settle();
+  BOOST_REQUIRE(within->answer.has_value() && later->answer.has_value());
+  BOOST_TEST(within->answer->value == "at 7");
+  BOOST_TEST(later->answer->value == "at 9");
+  BOOST_TEST(f.ask_digest(-1)->answer->value == "at 15");
+  f.advance(milliseconds(1'000)); // committed, and nothing applied twice
+  BOOST_TEST(f.script().committed.clicks.at(7) == 14u);
+  const auto never = f.ask_digest(16);
+  f.advance(milliseconds(1'000));
+  BOOST_REQUIRE(never->error.has_value());
+  BOOST_TEST((*never->error == caf::sec::request_timeout));
+  for (int i = 0; i < 65'536; ++i) f.append_event(7);
+  for (int i = 0; i < 20; ++i) f.settle();
+  BOOST_TEST(f.ask_digest(65'536)->answer->value == "kept");
+}
+
 BOOST_AUTO_TEST_CASE(the_number_of_waiting_queries_is_bounded) {
   fixture f([](node_options& o) { o.max_position_waiters = 1; });
   f.open();
@@ -291,6 +357,9 @@ BOOST_AUTO_TEST_CASE(the_number_of_waiting_queries_is_bounded) {
   BOOST_TEST(!first->error.has_value());
   BOOST_REQUIRE(second->error.has_value());
   BOOST_TEST((*second->error == make_error(trouble::busy)));
+  const auto digest = f.ask_digest(50);
+  BOOST_REQUIRE(digest->error.has_value());
+  BOOST_TEST((*digest->error == make_error(trouble::busy)));
 }
 
 BOOST_AUTO_TEST_CASE(a_wide_query_is_answered_by_a_worker_from_the_state_at_the_time_it_was_asked) {

@@ -405,6 +405,14 @@ class Server:
             fixed["Content-Type"] = "application/json"
         return self.request(method, path, body, {**fixed, **(headers or {})})
 
+    def forget_shards(self):
+        """Of a server that is stopped: what it computed from the log is moved away."""
+        # The directory's layout is not part of the contract: the store is found by its name, and this says when it is not.
+        stores = [name for name in os.listdir(self.data_dir) if name.startswith("shard")]
+        check(stores, lambda: f"no directory of the shards in {sorted(os.listdir(self.data_dir))}")
+        for name in stores:
+            os.rename(os.path.join(self.data_dir, name), os.path.join(self.work_dir, f"moved-{name}"))
+
     # -- the calls that most suites make
 
     def click(self, **fields):

@@ -286,6 +286,70 @@ BOOST_AUTO_TEST_CASE(the_quarantine_is_asked_for_with_the_admin_key) {
   BOOST_TEST(c.ask(get("/admin/v1/quarantine", admin)).status == 404);
 }
 
+BOOST_AUTO_TEST_CASE(what_became_of_an_event_is_told_by_its_identity) {
+  event_fate fate;
+  fate.verdict = event_verdict::invalid;
+  fate.reason = invalid_reason::repeat;
+  fate.at = {7, 12'345};
+  fate.time_s = 1'753'185'600;
+  fate.duplicates = 3;
+  fate.conflicts = 1;
+  fate.lag_ms = 0;
+  gateway.on_call = [&](const fake_gateway::asked&) { return actors::outcome(fate); };
+  raw_client c(start());
+  const auto r = c.ask(get("/api/v1/events/a%2Fb%25?type=click&ad_id=32"));
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(r.header("Cache-Control") == "no-cache");
+  BOOST_TEST(r.body == R"({"event_id":"a/b%","type":"click","ad_id":32,"fate":"invalid","invalid_reason":"repeat",)"
+                       R"("position":"7:12345","timestamp":1753185600,"duplicates":3,"conflicts":1,"lag_ms":0,"complete":true})");
+  const auto asked = gateway.calls(1)[0];
+  BOOST_TEST(asked.call == "find_event");
+  BOOST_TEST((asked.event.id == identity_of(event_type::click, 32, "a/b%")));
+  BOOST_TEST(asked.event.ad_id == 32u);
+  for (auto bad : {"", "type=click", "ad_id=32", "ad_id=0&type=click", "ad_id=32&type=view", "ad_id=32&ad_id=32&type=click",
+                   "ad_id=32&type=click&page=1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(get("/api/v1/events/e?" + std::string(bad))).status == 400);
+  BOOST_TEST(c.ask(get("/api/v1/events/a%20b?type=click&ad_id=32")).has("event_id"));
+  BOOST_TEST(c.ask(get("/api/v1/events/" + std::string(129, 'e') + "?type=click&ad_id=32")).status == 400);
+  BOOST_TEST(c.ask(get("/api/v1/events/a/b?type=click&ad_id=32")).status == 404);
+  BOOST_TEST(c.ask(get("/api/v1/events/?type=click&ad_id=32")).status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(an_event_that_nobody_saw_has_no_position) {
+  event_fate fate;
+  fate.verdict = event_verdict::pending;
+  fate.fault = log_fault::gap;
+  gateway.on_call = [&](const fake_gateway::asked&) { return actors::outcome(fate); };
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/api/v1/events/e?type=playback&ad_id=1")).body ==
+             R"({"event_id":"e","type":"playback","ad_id":1,"fate":"pending","lag_ms":null,"complete":false})");
+}
+
+BOOST_AUTO_TEST_CASE(a_digest_is_told_with_the_admin_key) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(shard_digest{3, 65'536, "00ff"}); };
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/admin/v1/shards/3/digest")).status == 401);
+  const auto r = c.ask(get("/admin/v1/shards/3/digest?offset=65536&timeout_ms=100", admin));
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(r.body == R"({"shard":3,"offset":65536,"digest":"00ff"})");
+  BOOST_TEST(c.ask(get("/admin/v1/shards/0/digest/", admin)).status == 200);
+  const auto asked = gateway.calls(2);
+  BOOST_REQUIRE(asked.size() == 2u);
+  BOOST_TEST(asked[0].digest.shard == 3u);
+  BOOST_TEST(asked[0].digest.offset == 65'536);
+  BOOST_TEST(asked[0].digest.timeout_ms == 100u);
+  BOOST_TEST(asked[1].digest.offset == -1);
+  for (auto bad : {"offset=-1", "offset=x", "offset=1&offset=2", "timeout_ms=0", "timeout_ms=9999999", "from=1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(get("/admin/v1/shards/3/digest?" + std::string(bad), admin)).status == 400);
+  for (auto bad : {"/admin/v1/shards/x/digest", "/admin/v1/shards/03/digest", "/admin/v1/shards/-1/digest",
+                   "/admin/v1/shards/99999999999/digest", "/admin/v1/shards/3", "/admin/v1/shards//digest"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(get(bad, admin)).status == 404);
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::failed{actors::failure::not_kept, "past"}); };
+  const auto past = c.ask(get("/admin/v1/shards/3/digest?offset=1", admin));
+  BOOST_TEST(past.status == 409);
+  BOOST_TEST(past.has("urn:adtrack:problem:not-kept"));
+}
+
 BOOST_AUTO_TEST_CASE(without_admin_keys_writes_are_403) {
   options.admin_key_file.clear();
   raw_client c(start());

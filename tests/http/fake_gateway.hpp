@@ -28,6 +28,8 @@ public:
     ad_fields fields;
     std::string if_match;
     quarantine_query quarantine;
+    event_question event;
+    digest_question digest;
   };
   struct batch {
     actors::ticket from;
@@ -79,21 +81,48 @@ public:
     return true;
   }
   void query(actors::ticket t, analytics_query q) override {
-    asked a{"query", t, std::move(q), 0, 0, 0, {}, {}, {}};
+    auto a = call_of("query", t);
+    a.query = std::move(q);
     ask(std::move(a));
   }
   void list_ads(actors::ticket t, uint32_t page, uint32_t limit) override {
-    ask({"list_ads", t, {}, 0, page, limit, {}, {}, {}});
+    auto a = call_of("list_ads", t);
+    a.page = page;
+    a.limit = limit;
+    ask(std::move(a));
   }
-  void get_ad(actors::ticket t, uint64_t id) override { ask({"get_ad", t, {}, id, 0, 0, {}, {}, {}}); }
-  void create_ad(actors::ticket t, ad_fields f) override { ask({"create_ad", t, {}, 0, 0, 0, std::move(f), {}, {}}); }
+  void get_ad(actors::ticket t, uint64_t id) override { ask(call_of("get_ad", t, id)); }
+  void create_ad(actors::ticket t, ad_fields f) override {
+    auto a = call_of("create_ad", t);
+    a.fields = std::move(f);
+    ask(std::move(a));
+  }
   void update_ad(actors::ticket t, uint64_t id, ad_fields f, std::string m) override {
-    ask({"update_ad", t, {}, id, 0, 0, std::move(f), std::move(m), {}});
+    auto a = call_of("update_ad", t, id);
+    a.fields = std::move(f);
+    a.if_match = std::move(m);
+    ask(std::move(a));
   }
   void delete_ad(actors::ticket t, uint64_t id, std::string m) override {
-    ask({"delete_ad", t, {}, id, 0, 0, {}, std::move(m), {}});
+    auto a = call_of("delete_ad", t, id);
+    a.if_match = std::move(m);
+    ask(std::move(a));
   }
-  void quarantine(actors::ticket t, quarantine_query q) override { ask({"quarantine", t, {}, 0, 0, 0, {}, {}, q}); }
+  void quarantine(actors::ticket t, quarantine_query q) override {
+    auto a = call_of("quarantine", t);
+    a.quarantine = q;
+    ask(std::move(a));
+  }
+  void find_event(actors::ticket t, event_question q) override {
+    auto a = call_of("find_event", t);
+    a.event = q;
+    ask(std::move(a));
+  }
+  void digest(actors::ticket t, digest_question q) override {
+    auto a = call_of("digest", t);
+    a.digest = q;
+    ask(std::move(a));
+  }
   actors::ad_state find_ad(uint64_t id, std::string* url) override {
     if (!ads_loaded) return actors::ad_state::loading;
     auto found = urls.find(id);
@@ -140,6 +169,13 @@ public:
   void complete_all(std::vector<actors::completion> done) { sink_->complete(std::move(done)); }
 
 private:
+  static asked call_of(const char* name, actors::ticket t, uint64_t id = 0) {
+    asked a;
+    a.call = name;
+    a.from = t;
+    a.id = id;
+    return a;
+  }
   void ask(asked a) {
     actors::outcome answer;
     bool now = false;

@@ -31,6 +31,21 @@ BOOST_AUTO_TEST_CASE(an_ad_is_named_by_a_number_in_range) {
     BOOST_TEST_CONTEXT(bad) BOOST_TEST((match_route(bad).where == route::none));
 }
 
+BOOST_AUTO_TEST_CASE(an_event_is_named_by_its_id_whatever_characters_it_holds) {
+  BOOST_TEST((match_route("/api/v1/events/e").where == route::event));
+  BOOST_TEST(match_route("/api/v1/events/e/").event_id == "e");
+  BOOST_TEST(match_route("/api/v1/events/%2F%3F%25").event_id == "/?%");
+  for (auto bad :
+       {"/api/v1/events/", "/api/v1/events", "/api/v1/events/a/b", "/api/v1/events//", "/api/v1/events/%2", "/api/v1/events/%zz"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST((match_route(bad).where == route::none));
+}
+
+BOOST_AUTO_TEST_CASE(a_digest_is_of_a_shard_by_number) {
+  BOOST_TEST((match_route("/admin/v1/shards/0/digest").where == route::digest));
+  BOOST_TEST(match_route("/admin/v1/shards/15/digest/").shard == 15u);
+  BOOST_TEST(!visible(route::digest, false));
+}
+
 BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
   BOOST_TEST(allowed_methods(route::click, true) == "POST, OPTIONS");
   BOOST_TEST(allowed_methods(route::ads, true) == "GET, HEAD, POST, OPTIONS");

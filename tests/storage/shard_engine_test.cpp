@@ -153,9 +153,61 @@ int check_many_series(shard_engine& e, const shard_oracle& oracle, uint64_t seed
   return whole;
 }
 
+// What became of every event of the stream so far; how many of them the window has passed.
+size_t check_fates(const shard_engine& e, const shard_oracle& oracle, const random_stream& s, size_t upto) {
+  size_t expired = 0;
+  for (size_t i = 0; i < upto; ++i) {
+    const auto& r = s.records[i];
+    if (r.what != shard_record::kind::event) continue;
+    const auto wanted = oracle.fate_of(r.id);
+    auto got = e.fate_of(r.id);
+    BOOST_REQUIRE_EQUAL(got.ok(), wanted.verdict != event_verdict::unknown);
+    if (!got.ok()) {
+      BOOST_REQUIRE((got.why.code == errc::not_found));
+      ++expired;
+      continue;
+    }
+    BOOST_TEST((got->verdict == wanted.verdict));
+    BOOST_TEST((got->reason == wanted.reason));
+    BOOST_TEST(got->at.offset == wanted.at.offset);
+    BOOST_TEST(got->time_s == wanted.time_s);
+    BOOST_TEST(got->duplicates == wanted.duplicates);
+    BOOST_TEST(got->conflicts == wanted.conflicts);
+  }
+  return expired;
+}
+
 } // namespace
 
 BOOST_AUTO_TEST_SUITE(shard_engine_suite)
+
+BOOST_AUTO_TEST_CASE(the_fate_of_every_event_is_known_for_the_window_over_commits_merges_and_restarts) {
+  stream_options o;
+  o.records = 20'000;
+  o.step_ms_max = 40'000; // four and a half days
+  o.window_s = 2 * 86'400;
+  o.duplicates = 0.4;
+  auto s = make_stream(61, o);
+  shard_oracle oracle;
+  rocks r;
+  auto in_memory = open(make_memory_shard_store(), {.commit_records = 900});
+  std::unique_ptr<shard_engine> e;
+  for (size_t stop : {7'000, 13'000, 20'000}) {
+    if (e) require(e->sync());
+    e.reset();
+    e = open(r.open(), {.shard = 3, .commit_records = 700, .dedupe_bytes = 1 << 18, .worker = std::make_shared<background>()});
+    random_stream head{{s.records.begin(), s.records.begin() + static_cast<long>(stop)}, s.controls};
+    feed(*in_memory, head, 300, stop, &oracle);
+    feed(*e, head, 400, stop);
+    const auto expired = check_fates(*e, oracle, s, stop);
+    BOOST_TEST(check_fates(*in_memory, oracle, s, stop) == expired);
+    BOOST_TEST((expired > 0) == (stop > 10'000));
+  }
+  const auto some =
+      std::find_if(s.records.rbegin(), s.records.rend(), [](const auto& x) { return x.what == shard_record::kind::event; });
+  BOOST_TEST(e->fate_of(some->id)->at.shard == 3u);
+  BOOST_TEST((e->fate_of({1, 2}).why.code == errc::not_found));
+}
 
 BOOST_AUTO_TEST_CASE(series_agree_with_the_plain_definitions_point_by_point) {
   stream_options o;

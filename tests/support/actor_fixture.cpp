@@ -131,6 +131,10 @@ public:
       }
       if (record.what != shard_record::kind::event) continue;
       ++now_.clicks[record.ad_id];
+      event_fate fate;
+      fate.verdict = event_verdict::counted;
+      fate.at = {shard_, record.offset};
+      now_.fates.try_emplace(record.id, fate);
       ++fates_[static_cast<size_t>(record.type)].counted;
     }
     now_.next = batch.next_offset;
@@ -166,8 +170,13 @@ public:
     if (!script_->next_view.ok()) return std::exchange(script_->next_view, storage::status::success());
     return std::shared_ptr<const storage::shard_view>(std::make_shared<scripted_view>(shard_, now_, script_->widen_s));
   }
-  storage::result<storage::shard_digest> digest() override { return storage::shard_digest{now_.next, {}}; }
-  std::vector<storage::shard_digest> kept_digests() const override { return {}; }
+  storage::result<event_fate> fate_of(const identity& id) const override {
+    const auto known = now_.fates.find(id);
+    if (known == now_.fates.end()) return storage::status{storage::errc::not_found, {}};
+    return known->second;
+  }
+  storage::result<shard_digest> digest() override { return shard_digest{shard_, now_.next, "at " + std::to_string(now_.next)}; }
+  std::vector<shard_digest> kept_digests() const override { return script_->kept_digests; }
 
 private:
   uint32_t shard_;
@@ -250,7 +259,7 @@ public:
     return fails_ ? status{errc::io, "the disk is full"} : under_->write(batch);
   }
   status sync() override { return under_->sync(); }
-  void set_row_horizons(int64_t seconds_ms, int64_t minutes_ms) override { under_->set_row_horizons(seconds_ms, minutes_ms); }
+  void set_horizons(const storage::store_horizons& h) override { under_->set_horizons(h); }
   storage::result<std::string> get(std::string_view key) const override { return under_->get(key); }
   status scan(std::string_view from, std::string_view to,
               const std::function<bool(std::string_view, std::string_view)>& visit) const override {

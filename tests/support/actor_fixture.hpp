@@ -79,6 +79,7 @@ struct engine_script {
   int64_t widen_s = 0; // views widen the window by as much, to a multiple of 10 s
   int opens = 0, commits = 0, syncs = 0, views = 0;
   bool alive = false;
+  std::vector<shard_digest> kept_digests;
   std::vector<std::pair<int64_t, size_t>> applied; // first offset, records
 
   struct content {
@@ -87,6 +88,7 @@ struct engine_script {
     bool has_control = false;
     control in_force;
     std::map<uint64_t, uint64_t> clicks; // by ad
+    std::map<identity, event_fate> fates;
   };
   content committed; // what a new engine starts from
 };

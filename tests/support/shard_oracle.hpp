@@ -11,6 +11,7 @@
 
 #include "model/analytics.hpp"
 #include "model/control.hpp"
+#include "model/event_fate.hpp"
 #include "model/record_batch.hpp"
 
 namespace adtrack::test {
@@ -25,13 +26,21 @@ public:
     if (it != seen_.end() && it->second.segment >= horizon_h_) {
       ++duplicates_seen;
       write(r.ad_id, it->second.time_s);
-      duplicates_.push_back({r.ad_id, it->second.time_s, it->second.fields != r.fields_hash});
+      const bool conflict = it->second.fields != r.fields_hash;
+      ++it->second.fate.duplicates;
+      it->second.fate.conflicts += conflict ? 1 : 0;
+      duplicates_.push_back({r.ad_id, it->second.time_s, conflict});
       return;
     }
     ++counted_seen;
     auto counted = r;
     if (is_repeat(r)) counted.invalid = invalid_reason::repeat;
-    seen_[r.id] = {clock_ms_ / 3'600'000, r.fields_hash, r.time_s};
+    event_fate fate;
+    fate.verdict = counted.invalid == invalid_reason::none ? event_verdict::counted : event_verdict::invalid;
+    fate.reason = counted.invalid;
+    fate.at.offset = r.offset;
+    fate.time_s = r.time_s;
+    seen_[r.id] = {clock_ms_ / 3'600'000, r.fields_hash, r.time_s, fate};
     write(r.ad_id, r.time_s);
     counted_.push_back(counted);
   }
@@ -103,6 +112,12 @@ public:
     return out;
   }
 
+  // `unknown` once the window has passed it.
+  event_fate fate_of(const identity& id) const {
+    auto it = seen_.find(id);
+    return it == seen_.end() || it->second.segment < horizon_h_ ? event_fate{} : it->second.fate;
+  }
+
   uint64_t counted_seen = 0, duplicates_seen = 0;
   int64_t clock_ms() const { return clock_ms_; }
 
@@ -111,6 +126,7 @@ private:
     int64_t segment;
     uint32_t fields;
     int64_t time_s;
+    event_fate fate;
   };
   struct minute {
     int64_t written_ms = 0;

@@ -178,7 +178,7 @@ def _(t):
         admin.delete_records(node.topic, victim, admin.bounds(node.topic, victim)[1] - 5)
     node.server.start()
     node.counted(node.shown("gap", [victim]))
-    check(any("gap" in each for each in node.server.get("/readyz").json()["degraded"]), "/readyz does not say gap")
+    kafka.wait_for("/readyz to say gap", 10, lambda: any("gap" in each for each in node.server.get("/readyz").json()["degraded"]), node.server)
     node.stop()
 
 

@@ -98,7 +98,7 @@ def _(t):
     kafka.settled(server)
     equal(server.all_rows(), rows, "rows after kill -9")
     equal(_listed(server)[1], 10_000, "the quarantine's total after kill -9")
-    check(server.get("/readyz").expect(200).json()["degraded"] == [], f"degraded: {server.get('/readyz')}")
+    kafka.wait_for("nothing to be degraded", 10, lambda: server.get("/readyz").expect(200).json()["degraded"] == [], server)
     equal(server.stop(), 0, "exit code")
 
 

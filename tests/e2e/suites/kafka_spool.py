@@ -23,6 +23,11 @@ def _start(name, **more):
     return cluster, Server(flags=flags, name=name).start()
 
 
+def _fate(server, number):
+    event = _event(number)
+    return server.get(f"/api/v1/events/{event['event_id']}", {"ad_id": event["ad_id"], "type": "click"}).expect(200).json()["fate"]
+
+
 def _until_spooled(server, numbers):
     """Posts one event after the other until one is spooled; {number: durability} of those answered 202, numbers answered 503."""
     taken, refused, deadline = {}, [], time.monotonic() + 30
@@ -65,8 +70,8 @@ def _(t):
         for number in (next(numbers) for _ in range(300)):
             equal(server.post_json(CLICK, _event(number)).expect(202).json()["durability"], "spool", "durability")
             taken[number] = "spool"
-        ready = server.get("/readyz").expect(200).json()
-        check(any("spool" in each for each in ready["degraded"]), f"/readyz does not name the spool: {ready}")
+        equal(_fate(server, number), "pending", "fate of an event in the spool")
+        kafka.wait_for("/readyz to name the spool", 10, lambda: any("spool" in each for each in server.get("/readyz").expect(200).json()["degraded"]), server)
         kafka.wait_for("adtrack_spool_records", 10, lambda: kafka.total(kafka.metrics(server), "adtrack_spool_records") == len(taken), server)
         equal(server.analytics(limit=1)["is_real_time"], False, "is_real_time with events in the spool")
         for number in list(taken)[:20]:  # a client may repeat what it likes
@@ -77,6 +82,7 @@ def _(t):
     for number in refused:  # in doubt: a retry with the same event_id is always safe
         equal(server.post_json(CLICK, _event(number)).expect(202).json()["durability"], "log", "durability of a retry afterwards")
     kafka.settled(server)
+    equal({_fate(server, number) for number in taken}, {"counted"}, "fates of what was in the spool")
     rows = server.all_rows()
     equal(sum(row["gross_clicks"] for row in rows.values()), 50 + len(taken) + len(refused), "clicks")
     duplicates = sum(row["duplicates"] for row in rows.values())

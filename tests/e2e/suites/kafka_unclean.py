@@ -13,8 +13,18 @@ TOPIC = {"message.timestamp.type": "LogAppendTime", "retention.ms": -1, "retenti
          "unclean.leader.election.enable": "true"}
 
 
+def _click(server, number):
+    """As a client does it that is told 503 while brokers come and go: again, with the same event_id."""
+    event = {"event_id": f"uc-{number}", "ad_id": 1 + number % 20, "user_ip": f"198.51.100.{number % 250}", "agent": AGENT, "timestamp": NOON + number}
+    return kafka.wait_for(f"click {number} to be taken", 20, lambda: _taken(server.post_json("/api/v1/ads/click", event)), server)
+
+
+def _taken(reply):
+    return None if reply.status == 503 else reply.expect(202).json()["position"]
+
+
 def _clicks(server, numbers):
-    return [server.click(event_id=f"uc-{i}", ad_id=1 + i % 20, user_ip=f"198.51.100.{i % 250}", agent=AGENT, timestamp=NOON + i) for i in numbers]
+    return [_click(server, number) for number in numbers]
 
 
 def _node(unsafe):
