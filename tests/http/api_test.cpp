@@ -347,6 +347,7 @@ BOOST_AUTO_TEST_CASE(a_digest_is_told_with_the_admin_key) {
   gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(actors::failed{actors::failure::not_kept, "past"}); };
   const auto past = c.ask(get("/admin/v1/shards/3/digest?offset=1", admin));
   BOOST_TEST(past.status == 409);
+  BOOST_TEST(past.head.substr(0, 21) == "HTTP/1.1 409 Conflict");
   BOOST_TEST(past.has("urn:adtrack:problem:not-kept"));
 }
 
