@@ -92,6 +92,9 @@ http::http_options http_options_of(const settings& s) {
   o.query_limit_max = s.analytics.max_limit;
   o.query_rows_max = s.analytics.max_rows;
   o.query_points_max = s.analytics.max_points;
+  o.max_streams = s.analytics.max_streams;
+  o.stream_interval_ms = s.analytics.stream_interval_ms;
+  o.stream_heartbeat_ms = s.analytics.stream_heartbeat_ms;
   o.max_buffered_bytes = s.http.max_buffered_bytes;
   o.max_pipelined = s.http.max_pipelined;
   o.require_known_ads = s.ads.require_known;

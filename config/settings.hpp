@@ -181,6 +181,9 @@ struct settings {
     uint32_t max_limit = 1'000;
     uint32_t max_rows = 100'000;
     uint32_t max_points = 10'000;
+    uint32_t max_streams = 200;
+    uint32_t stream_interval_ms = 1'000;
+    uint32_t stream_heartbeat_ms = 15'000;
     uint32_t real_time_lag_ms = 1'000;
     uint32_t max_waiting = 10'000;
     uint32_t max_position_waiters = 1'000;

@@ -233,6 +233,12 @@ void add_running(std::vector<setting_row>& rows, settings& s) {
                   "highest `page` times `limit`: so many rows each shard may have to give; more is 400"});
   rows.push_back({"analytics.max_points", &s.analytics.max_points, 1, 1'000'000,
                   "points of an answer's series, those of the pages before it included; more is 400"});
+  rows.push_back({"analytics.max_streams", &s.analytics.max_streams, 1, 100'000,
+                  "streams of server-sent events that may be open; one more is answered 503"});
+  rows.push_back({"analytics.stream_interval_ms", &s.analytics.stream_interval_ms, 10, hour_ms,
+                  "ms between two looks of a stream at its question"});
+  rows.push_back({"analytics.stream_heartbeat_ms", &s.analytics.stream_heartbeat_ms, 10, hour_ms,
+                  "ms without an event after which a stream sends a comment, so that proxies keep it open"});
   rows.push_back(
       {"analytics.real_time_lag_ms", &s.analytics.real_time_lag_ms, 1, hour_ms, "ms of lag under which an answer is real-time"});
   rows.push_back({"analytics.max_waiting", &s.analytics.max_waiting, 1, 1'000'000,

@@ -263,6 +263,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::ad: return handle_ad(r, to, now, later);
   case route::analytics: return handle_analytics(r, to, now, later);
   case route::quarantine: return handle_quarantine(r, to, now, later);
+  case route::stream: return handle_stream(r, to, now, later);
   case route::event: return handle_event(r, to, now, later);
   case route::digest: return handle_digest(r, to, now, later);
   case route::metrics:
@@ -319,6 +320,40 @@ bool api::handle_quarantine(const request& r, const actors::ticket& to, reply& n
   later.what = awaited::kind::quarantine;
   gateway_.quarantine(to, query);
   return true;
+}
+
+// The first answer is that of any question; the loop asks again.
+bool api::handle_stream(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  analytics_query query;
+  auto format = answer_format::unsaid;
+  if (!may_read(r, now) || !query_of(r, now)) return false;
+  read_analytics_query(parameters_, options_, r.now_ms, query, format, errors_);
+  if (format == answer_format::csv) errors_.push_back({"format", "is for answers that end; a stream is in JSON"});
+  if (query.explain) errors_.push_back({"explain", "is for answers that end"});
+  if (!query.min_positions.empty()) errors_.push_back({"min_position", "is for answers that end"});
+  if (!errors_.empty()) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  if (r.head.method == http_method::head) {
+    now.content_type = event_stream_type;
+    now.endless = true;
+    return false;
+  }
+  std::string seen;
+  for_each_header(r.bytes, r.head, "last-event-id", [&](std::string_view value) { seen = value.substr(0, 32); });
+  later.what = awaited::kind::stream;
+  later.stream = std::make_shared<event_stream>(r.head.query.of(r.bytes), seen, options_.stream_heartbeat_ms);
+  gateway_.query(to, std::move(query));
+  return true;
+}
+
+void api::ask_again(const event_stream& stream, const actors::ticket& to, int64_t now_ms) {
+  analytics_query query;
+  auto format = answer_format::unsaid;
+  parse_query_string(stream.question(), parameters_, syntax_);
+  read_analytics_query(parameters_, options_, now_ms, query, format, errors_);
+  gateway_.query(to, std::move(query));
 }
 
 bool api::handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later) {

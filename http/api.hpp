@@ -13,6 +13,7 @@
 #include "http/batch_pool.hpp"
 #include "http/doorway.hpp"
 #include "http/event_parser.hpp"
+#include "http/event_stream.hpp"
 #include "http/options.hpp"
 #include "http/query_string.hpp"
 #include "http/reject_counters.hpp"
@@ -40,7 +41,8 @@ struct awaited {
     ad_deleted,
     quarantine,
     event,
-    digest
+    digest,
+    stream
   };
   kind what = kind::ingest;
   bool explain = false;
@@ -53,6 +55,7 @@ struct awaited {
   std::string url;           // visit: where a click leads
   event_lookup asked;        // event
   std::shared_ptr<batch_findings> findings;
+  std::shared_ptr<event_stream> stream;
 };
 
 class api {
@@ -70,6 +73,9 @@ public:
 
   // Everything else. True: deferred, the gateway was asked in the name of `to`. False: `now` is the answer.
   bool handle(const request& r, const actors::ticket& to, reply& now, awaited& later);
+
+  // Asks a stream's question again, as of now.
+  void ask_again(const event_stream& stream, const actors::ticket& to, int64_t now_ms);
 
   // The loop's next turn begins: keys that changed are in force from here on. Rendering /metrics costs milliseconds, so all who ask
   // for it in one turn share one page.
@@ -91,6 +97,7 @@ private:
   bool handle_ads(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_analytics(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_stream(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);

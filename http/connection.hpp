@@ -15,8 +15,8 @@
 namespace adtrack::http {
 
 // What a connection waits for; each has its own time-out.
-enum class waits_for : uint8_t { request, head, body, reply, visit, write, linger, handshake, drain };
-inline constexpr size_t waits_for_count = 9;
+enum class waits_for : uint8_t { request, head, body, reply, visit, write, linger, handshake, stream, drain };
+inline constexpr size_t waits_for_count = 10;
 
 // A request that was read and is not answered yet, or whose answer must let earlier ones go first.
 struct unanswered {
@@ -49,6 +49,7 @@ struct connection : timer_node {
   size_t accounted = 0;
   size_t discarded = 0;
   std::vector<unanswered> waiting; // in the order of the requests
+  std::shared_ptr<event_stream> stream; // once one has begun: nothing but its events is sent any more, and nothing is read
 
   waits_for armed = waits_for::request;
   uint32_t armed_for = 0; // the request that the deadline is for

@@ -242,6 +242,7 @@ void event_loop::close(connection& c) {
     handshakes_.end(handshake_result::closed);
   else if (c.tls)
     c.tls->say_goodbye();
+  if (c.stream) --shared_.streams;
   ::close(c.fd);
   shared_.buffered -= c.accounted;
   uint32_t slot = c.slot;
@@ -272,6 +273,7 @@ connection* event_loop::find(uint32_t slot, uint32_t generation) {
 // Goes on with a connection as far as it can without waiting, within one turn's budget. The connection may be closed afterwards.
 void event_loop::drive(connection& c) {
   if (c.lingering) return discard(c);
+  if (c.stream) return drive_stream(c);
   flush(c);
   // An expectation that had to wait for earlier answers can be met now.
   if (c.open() && c.seen == framer::state::need_body && c.frame.head().expect_continue && !c.continued && c.waiting.empty())
@@ -552,11 +554,68 @@ void event_loop::complete_one(const actors::completion& done) {
   uint32_t place = static_cast<uint32_t>(done.to.serial) - c->answered;
   if (place >= c->waiting.size() || c->waiting[place].is_done) return; // answered already: it came too late
   auto& entry = c->waiting[place];
-  end_if_last(*c, entry);
-  answer(entry, api_.render(done.what, entry.later, entry.request_id));
+  if (entry.later.stream) {
+    stream_outcome(*c, entry, &done.what);
+  } else {
+    end_if_last(*c, entry);
+    answer(entry, api_.render(done.what, entry.later, entry.request_id));
+  }
   settle(*c);
   // The rest of the round's outcomes may be for this connection too: one send for all of them.
   queue(*c);
+}
+
+// The outcome of a stream's question, null when none came. The first one is an answer like any other, or the stream's beginning.
+void event_loop::stream_outcome(connection& c, unanswered& entry, const actors::outcome* what) {
+  auto& stream = *entry.later.stream;
+  auto* answered = what == nullptr ? nullptr : std::get_if<actors::analytics_result>(what);
+  const bool has_rows = answered != nullptr && *answered != nullptr;
+  if (stream.begun()) {
+    entry.is_done = true;
+    return has_rows ? stream.go_on(entry.done, **answered, tick_ms_) : stream.wait(entry.done, tick_ms_);
+  }
+  if (!has_rows || draining_ || shared_.streams >= options_.max_streams) {
+    actors::failed why{has_rows && draining_ ? actors::failure::stopping : actors::failure::overloaded, {}};
+    if (what == nullptr) why.why = actors::failure::timed_out;
+    if (what != nullptr && std::holds_alternative<actors::failed>(*what)) why = std::get<actors::failed>(*what);
+    end_if_last(c, entry);
+    return answer(entry, api_.render(why, entry.later, entry.request_id));
+  }
+  ++shared_.streams;
+  c.stream = entry.later.stream;
+  std::string().swap(c.in);
+  c.frame.reset();
+  entry.is_done = true;
+  stream.begin(entry.done, **answered, frame_of(entry), tick_ms_);
+  meter_.record(entry.where, entry.method, 200, steady_us() - entry.started_us);
+}
+
+// A stream's connection: what is ready is sent, what the client sends is dropped, and both ends may end it.
+void event_loop::drive_stream(connection& c) {
+  flush(c);
+  for (int round = 0; c.open() && c.readable; ++round) {
+    if (round == rounds_max) {
+      queue(c);
+      break;
+    }
+    size_t got = 0;
+    if (!receive(c, got)) return;
+    if (got == 0) break;
+  }
+  if (!c.open()) return;
+  if (c.at_end || (draining_ && c.out.empty())) return close(c);
+  account(c);
+  if (c.open()) arm(c);
+}
+
+void event_loop::ask_again(connection& c) {
+  auto& entry = c.waiting.emplace_back();
+  entry.started_us = steady_us();
+  entry.where = route::stream;
+  entry.later.what = awaited::kind::stream;
+  entry.later.stream = c.stream;
+  const actors::ticket to{index_, c.slot, uint64_t{c.generation} << 32 | c.framed++};
+  api_.ask_again(*c.stream, to, wall_ms_);
 }
 
 void event_loop::queue(connection& c) {
@@ -639,13 +698,14 @@ bool event_loop::awaits_batch(const connection& c) const {
 void event_loop::account(connection& c) {
   size_t holds = std::max(c.in.capacity(), awaits_batch(c) ? c.frame.size() : 0) + c.out.capacity() + c.frame.held_bytes();
   for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
+  if (c.stream) holds += c.stream->held_bytes();
   if (holds <= 256) holds = 0; // small strings
   bool more = holds > c.accounted;
   if (holds != c.accounted) shared_.buffered += holds - c.accounted;
   c.accounted = holds;
   if (!more || shared_.buffered <= options_.max_buffered_bytes || holds < 4'096) return;
   if (!c.out.empty()) return abort(c); // it does not read, and others need the room
-  if (!c.waiting.empty()) return;
+  if (!c.waiting.empty() || c.stream) return;
   refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
   std::string().swap(c.in);
   c.frame.reset();
@@ -666,6 +726,8 @@ void event_loop::arm(connection& c) {
   } else if (!c.waiting.empty()) {
     want = is_visit(c.waiting.front().where) ? waits_for::visit : waits_for::reply;
     request_number = c.answered;
+  } else if (c.stream) {
+    want = waits_for::stream;
   } else if (c.seen == framer::state::need_body) {
     want = waits_for::body;
   } else if (!c.in.empty()) {
@@ -684,7 +746,8 @@ void event_loop::arm(connection& c) {
   // In the order of waits_for.
   const std::array<uint32_t, waits_for_count - 1> timeouts = {
       options_.idle_timeout_ms,   options_.head_timeout_ms,  options_.body_timeout_ms,   options_.reply_timeout_ms,
-      options_.visit_max_wait_ms, options_.write_timeout_ms, options_.linger_timeout_ms, options_.tls_handshake_timeout_ms};
+      options_.visit_max_wait_ms, options_.write_timeout_ms, options_.linger_timeout_ms, options_.tls_handshake_timeout_ms,
+      options_.stream_interval_ms};
   timer_list::remove(c);
   c.armed = want;
   c.armed_for = request_number;
@@ -722,6 +785,10 @@ void event_loop::time_out(connection& c) {
     refuse(c, problem_kind::stopping, "The server is stopping and the request did not arrive in full; send it again.");
     std::string().swap(c.in);
     return drive(c);
+  case waits_for::stream:
+    timer_list::remove(c);
+    ask_again(c);
+    return drive(c);
   case waits_for::reply:
   case waits_for::visit:
     timer_list::remove(c);
@@ -735,6 +802,10 @@ void event_loop::give_up_waiting(connection& c) {
   auto& entry = c.waiting.front();
   config::log(config::log_level::warning, "http", "reply_timeout", "no outcome came in time",
               {{"request_id", entry.request_id}, {"route", pattern(entry.where)}});
+  if (entry.later.stream) {
+    stream_outcome(c, entry, nullptr);
+    return settle(c);
+  }
   end_if_last(c, entry);
   entry.later.findings = nullptr;
   answer(entry, api_.render(actors::failed{actors::failure::timed_out, {}}, entry.later, entry.request_id));

@@ -38,6 +38,7 @@ struct loop_shared {
   std::function<void()> on_closed;          // after every closed connection
   std::atomic<size_t> connections{0};       // counted by the acceptor before adopt()
   std::atomic<size_t> buffered{0};          // bytes held for all connections, and of batches in work
+  std::atomic<size_t> streams{0};           // of server-sent events
   std::atomic<size_t> admin_connections{0}; // those among them of the admin listener
 };
 
@@ -82,6 +83,9 @@ private:
   void time_out(connection& c);
   void give_up_waiting(connection& c);
 
+  void drive_stream(connection& c);
+  void ask_again(connection& c);
+  void stream_outcome(connection& c, unanswered& entry, const actors::outcome* what);
   void complete_one(const actors::completion& done);
   void end_if_last(connection& c, unanswered& entry) const;
   void answer(unanswered& entry, const reply& r);

@@ -44,6 +44,9 @@ struct http_options {
   uint32_t query_limit_max = 1'000;
   uint32_t query_rows_max = 100'000;  // page times limit
   uint32_t query_points_max = 10'000; // of an answer's series
+  size_t max_streams = 200;           // of server-sent events; one more is 503
+  uint32_t stream_interval_ms = 1'000;
+  uint32_t stream_heartbeat_ms = 15'000;
 
   // Files of hashed keys, as config/keys.hpp reads them; "": none. Without one, ingest and read are open and admin calls are 403.
   std::string ingest_key_file;

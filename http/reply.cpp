@@ -79,7 +79,7 @@ void append_reply(std::string& out, const reply& r, const reply_frame& frame) {
     out += r.content_type;
     out += "\r\n";
   }
-  if (!bodiless(r.status)) {
+  if (!bodiless(r.status) && !r.endless) {
     out += "Content-Length: ";
     append_uint(out, r.body.size());
     out += "\r\n";
@@ -94,7 +94,7 @@ void append_reply(std::string& out, const reply& r, const reply_frame& frame) {
   out += "X-Request-Id: ";
   out += frame.request_id;
   out += "\r\n";
-  if (frame.close)
+  if (frame.close || (r.endless && !frame.head_only))
     out += "Connection: close\r\n";
   else if (frame.http_1_0)
     out += "Connection: keep-alive\r\n";

@@ -17,6 +17,7 @@ struct reply {
   std::string body;
   // Names are literals; values are ours, never bytes out of a request that were not checked.
   header_lines headers;
+  bool endless = false; // more of the body follows until the connection ends, so it has no length
 };
 
 struct reply_frame {

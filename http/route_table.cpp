@@ -39,6 +39,7 @@ constexpr std::array<entry, route_count> entries = {{
     {"/openapi.json", reads},
     {"/api/v1/events/{event_id}", reads},
     {"/admin/v1/shards/{n}/digest", reads, reads},
+    {"/api/v1/ads/analytics/stream", reads},
 }};
 
 unsigned methods(route where, bool admin_calls) {

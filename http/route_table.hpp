@@ -26,9 +26,10 @@ enum class route : uint8_t {
   visit_impression,
   openapi,
   event,
-  digest
+  digest,
+  stream
 };
-inline constexpr size_t route_count = 17;
+inline constexpr size_t route_count = 18;
 
 struct route_match {
   route where = route::none;
