@@ -164,8 +164,8 @@ storage::status shard_state::apply_and_serve(const record_batch& batch) {
   for (;;) {
     const auto stands_at = engine_->next_offset();
     auto stop_at = batch.next_offset;
-    for (const auto& waiter : waiters_)
-      if (waiter.exactly && waiter.needed > stands_at) stop_at = std::min(stop_at, waiter.needed);
+    for (const auto& each : waiters_)
+      if (each.exactly && each.needed > stands_at) stop_at = std::min(stop_at, each.needed);
     const bool whole = stands_at == batch.first_offset && stop_at == batch.next_offset;
     auto status = whole ? engine_->apply(batch) : engine_->apply(part_of(batch, stands_at, stop_at));
     if (!status.ok() || stop_at == batch.next_offset) return status;
