@@ -97,6 +97,7 @@ analytics_answer merge(std::vector<shard_part> parts, const analytics_query& que
   analytics_answer out;
   out.window = union_of_windows(parts, query.window);
   out.step = query.step;
+  out.by = query.by;
   out.tz = query.tz;
   out.generated_at_ms = now_ms;
   out.shards_total = static_cast<uint32_t>(parts.size());

@@ -29,7 +29,8 @@ typename I::result_type inspect(I& f, identity& x) {
 template <class I>
 typename I::result_type inspect(I& f, shard_record& x) {
   return f(caf::meta::type_name("shard_record"), x.what, x.type, x.progress, x.invalid, x.fields_hash, x.offset, x.log_time_ms,
-           x.id, x.ad_id, x.visitor, x.time_s, x.play_time_secs, x.watched_percent, x.index);
+           x.id, x.ad_id, x.visitor, x.time_s, x.play_time_secs, x.watched_percent, x.index, x.device, x.browser, x.os,
+           x.country);
 }
 
 template <class I>
@@ -50,8 +51,8 @@ typename I::result_type inspect(I& f, record_mark& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, record_batch& x) {
-  return f(caf::meta::type_name("record_batch"), x.shard, x.first_offset, x.next_offset, x.last, x.records, x.controls,
-           x.skipped);
+  return f(caf::meta::type_name("record_batch"), x.shard, x.first_offset, x.next_offset, x.last, x.records, x.controls, x.skipped,
+           x.names);
 }
 
 template <class I>
@@ -72,7 +73,7 @@ typename I::result_type inspect(I& f, row_order& x) {
 template <class I>
 typename I::result_type inspect(I& f, analytics_query& x) {
   return f(caf::meta::type_name("analytics_query"), x.ad_ids, x.window, x.tz, x.step, x.order, x.page, x.limit, x.max_points,
-           x.min_positions, x.timeout_ms, x.explain);
+           x.min_positions, x.timeout_ms, x.explain, x.by);
 }
 
 template <class I>
@@ -87,7 +88,8 @@ typename I::result_type inspect(I& f, series_point& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, analytics_row& x) {
-  return f(caf::meta::type_name("analytics_row"), x.ad_id, x.count, x.unique_clicks, x.unique_error, x.series, x.fault_of_series);
+  return f(caf::meta::type_name("analytics_row"), x.ad_id, x.count, x.unique_clicks, x.unique_error, x.series, x.fault_of_series,
+           x.group);
 }
 
 template <class I>

@@ -385,7 +385,7 @@ void complete_answer(shard_answer& out, const shard_answer& head, steady_clock::
 
 // A view must not outlive its engine's store, and a worker may hold it while the engine is dropped here: so it owns both.
 storage::result<view_ptr> shard_state::view_of(const analytics_query& q) {
-  auto made = engine_->view(q.ad_ids);
+  auto made = engine_->view(q.ad_ids, q.by != group_dimension::none);
   if (!made.ok()) return made.why;
   struct owned_view {
     std::shared_ptr<storage::shard_engine> engine; // destroyed last

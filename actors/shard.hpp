@@ -25,10 +25,10 @@ struct shard_peers {
   std::vector<query_worker_actor> workers;
 };
 
-// Queries that name up to this many ads, and want no series, are answered by the shard itself; wider ones by a query worker.
+// Queries that name up to this many ads, and want neither series nor groups, are answered by the shard itself; wider ones by a query worker.
 inline constexpr size_t narrow_query_ads = 64;
 inline bool is_wide(const analytics_query& q) {
-  return q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads || q.step != granularity::none;
+  return q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads || q.step != granularity::none || q.by != group_dimension::none;
 }
 
 class shard_state {

@@ -148,6 +148,10 @@ void read_granularity(const query_parameter& p, reading& r) {
   if (!parse(p.value, r.out.step)) r.errors.push_back({p.name, "must be second, minute, hour or day"});
 }
 
+void read_group_by(const query_parameter& p, reading& r) {
+  if (!parse(p.value, r.out.by)) r.errors.push_back({p.name, "must be device, browser, os, country, invalid_reason or progress"});
+}
+
 void read_sort(const query_parameter& p, reading& r) {
   if (parse(p.value, r.out.order)) return;
   std::string message = "must be one of";
@@ -187,6 +191,7 @@ constexpr known_parameter analytics_parameters[] = {
     {"timeout_ms", false, read_timeout},
     {"explain", false, read_explain},
     {"granularity", false, read_granularity},
+    {"group_by", false, read_group_by},
     {"format", false, read_format},
     {"sort", false, read_sort},
 };
@@ -211,6 +216,12 @@ void check_together(const reading& r) {
     r.errors.push_back({"last", "must not stand together with since or until"});
   else if (r.out.window.since_s >= r.out.window.until_s)
     r.errors.push_back({"until", "must be later than since"});
+  if (r.out.by != group_dimension::none) {
+    if (r.out.step != granularity::none)
+      r.errors.push_back({"group_by", "must not stand together with granularity: groups have no series"});
+    if (r.out.order.key == sort_key::duplicates || r.out.order.key == sort_key::conflicts)
+      r.errors.push_back({"sort", "must not be duplicates or conflicts together with group_by: groups do not have them"});
+  }
   if (uint64_t{r.out.page} * r.out.limit > r.options.query_rows_max)
     r.errors.push_back({"page", "times limit must not be more than " + std::to_string(r.options.query_rows_max)});
   if (r.errors.empty() && r.out.step != granularity::none) check_points(r);

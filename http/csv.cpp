@@ -48,12 +48,15 @@ int liking(std::string_view accept, std::string_view type) {
   return best;
 }
 
-void name_columns(std::string& out, bool with_series) {
-  out += with_series ? "ad_id,start" : "ad_id";
+void name_columns(std::string& out, bool grouped, bool with_series) {
+  out += "ad_id";
+  if (grouped) out += ",group";
+  if (with_series) out += ",start";
   out += ",click_count,unique_clicks,avg_playback_time,avg_watch_percent,last_updated,impressions,ctr,gross_clicks";
   for (size_t i = 1; i < invalid_reason_count; ++i)
     out.append(",invalid_clicks_").append(to_string(static_cast<invalid_reason>(i)));
-  out += ",duplicates,conflicts,unique_error";
+  if (!grouped) out += ",duplicates,conflicts";
+  out += ",unique_error";
   for (auto p = static_cast<uint8_t>(playback_progress::start); p <= static_cast<uint8_t>(playback_progress::complete); ++p)
     out.append(",playbacks_").append(to_string(static_cast<playback_progress>(p)));
   out += "\r\n";
@@ -69,8 +72,8 @@ void cell(std::string& out, double value) {
   append_double(out, value);
 }
 
-// From the second column to the line's end; null is an empty cell.
-void append_numbers(std::string& out, const window_numbers& n) {
+// From the click count to the line's end; null is an empty cell.
+void append_numbers(std::string& out, const window_numbers& n, bool grouped) {
   const auto& count = n.count;
   cell(out, count[metric::valid_clicks]);
   cell(out, shown_uniques(n));
@@ -85,8 +88,10 @@ void append_numbers(std::string& out, const window_numbers& n) {
     out.push_back(',');
   cell(out, count.gross(event_type::click));
   for (size_t i = 1; i < invalid_reason_count; ++i) cell(out, count.invalid(event_type::click, static_cast<invalid_reason>(i)));
-  cell(out, count[metric::duplicates]);
-  cell(out, count[metric::conflicts]);
+  if (!grouped) { // nobody knows whose they are
+    cell(out, count[metric::duplicates]);
+    cell(out, count[metric::conflicts]);
+  }
   cell(out, n.unique_error);
   for (size_t i = 0; i < static_cast<size_t>(playback_progress::complete); ++i)
     cell(out, count.values[static_cast<size_t>(metric::playback_progress) + i]);
@@ -114,20 +119,24 @@ void append_csv_text(std::string& out, std::string_view text) {
 }
 
 void render_analytics_csv(std::string& out, const analytics_answer& answer) {
-  const bool with_series = answer.step != granularity::none;
+  const bool with_series = answer.step != granularity::none, grouped = answer.by != group_dimension::none;
   time_zone zone; // UTC, should the zone have gone since the request was read
   if (with_series) time_zone::load(answer.tz, zone);
-  name_columns(out, with_series);
+  name_columns(out, grouped, with_series);
   for (const auto& row : answer.rows) {
     if (!with_series) {
       append_uint(out, row.ad_id);
-      append_numbers(out, row);
+      if (grouped) {
+        out.push_back(',');
+        append_csv_text(out, row.group);
+      }
+      append_numbers(out, row, grouped);
     }
     for (const auto& point : row.series) {
       append_uint(out, row.ad_id);
       out.push_back(',');
       append_csv_text(out, format_rfc3339_s(point.start_s, zone));
-      append_numbers(out, point);
+      append_numbers(out, point, false);
     }
   }
 }

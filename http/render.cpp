@@ -51,7 +51,7 @@ void append_playbacks(std::string& out, const counters& count) {
   out.push_back('}');
 }
 
-void append_numbers(std::string& out, const window_numbers& n) {
+void append_numbers(std::string& out, const window_numbers& n, bool grouped) {
   const counters& count = n.count;
   field(out, "click_count", count[metric::valid_clicks]);
   field(out, "unique_clicks", shown_uniques(n));
@@ -70,8 +70,10 @@ void append_numbers(std::string& out, const window_numbers& n) {
     out += "null";
   field(out, "gross_clicks", count.gross(event_type::click));
   append_invalid(out, count);
-  field(out, "duplicates", count[metric::duplicates]);
-  field(out, "conflicts", count[metric::conflicts]);
+  if (!grouped) { // nobody knows whose they are
+    field(out, "duplicates", count[metric::duplicates]);
+    field(out, "conflicts", count[metric::conflicts]);
+  }
   out += ",\"unique_error\":";
   if (n.unique_error == 0)
     out.push_back('0');
@@ -86,16 +88,20 @@ void append_series(std::string& out, const std::vector<series_point>& series, co
     if (out.back() != '[') out.push_back(',');
     out += "{\"start\":";
     append_json_string(out, format_rfc3339_s(point.start_s, zone));
-    append_numbers(out, point);
+    append_numbers(out, point, false);
     out.push_back('}');
   }
   out.push_back(']');
 }
 
-void append_row(std::string& out, const analytics_row& row, bool with_series, const time_zone& zone) {
+void append_row(std::string& out, const analytics_row& row, bool grouped, bool with_series, const time_zone& zone) {
   out += "{\"ad_id\":";
   append_uint(out, row.ad_id);
-  append_numbers(out, row);
+  if (grouped) {
+    out += ",\"group\":";
+    append_json_string(out, row.group);
+  }
+  append_numbers(out, row, grouped);
   if (with_series) append_series(out, row.series, zone);
   out.push_back('}');
 }
@@ -224,7 +230,7 @@ void render_batch(std::string& out, const actors::batch_ingested& what, std::str
 }
 
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain) {
-  const bool with_series = answer.step != granularity::none;
+  const bool with_series = answer.step != granularity::none, grouped = answer.by != group_dimension::none;
   size_t points = answer.rows.size();
   for (const auto& row : answer.rows) points += row.series.size();
   out.reserve(out.size() + 320 + points * 420);
@@ -233,7 +239,7 @@ void render_analytics(std::string& out, const analytics_answer& answer, bool exp
   out += "{\"data\":[";
   for (size_t i = 0; i < answer.rows.size(); ++i) {
     if (i > 0) out.push_back(',');
-    append_row(out, answer.rows[i], with_series, zone);
+    append_row(out, answer.rows[i], grouped, with_series, zone);
   }
   out += "],\"total\":";
   append_uint(out, answer.total);
@@ -246,6 +252,10 @@ void render_analytics(std::string& out, const analytics_answer& answer, bool exp
   append_edge(out, answer.window.until_s, time_window::unbounded_until);
   out += ",\"resolution\":";
   append_json_string(out, to_string(answer.finest));
+  if (grouped) {
+    out += ",\"group_by\":";
+    append_json_string(out, to_string(answer.by));
+  }
   if (with_series) {
     out += ",\"granularity\":";
     append_json_string(out, to_string(answer.step));
@@ -384,9 +394,11 @@ std::string entity_tag(const analytics_answer& answer, bool csv) {
   add(static_cast<uint64_t>(answer.window.since_s));
   add(static_cast<uint64_t>(answer.window.until_s));
   add(answer.total);
+  add(static_cast<uint64_t>(answer.by));
   // Positions of another log could be the same: one that was begun anew in the same place.
   for (const auto& row : answer.rows) {
     add(row.ad_id);
+    for (unsigned char c : row.group) add(c);
     add(static_cast<uint64_t>(row.count.last_counted_ms));
     for (auto value : row.count.values) add(value);
   }

@@ -124,11 +124,12 @@ std::optional<double> value_of(const analytics_row& row, sort_key key) noexcept 
 } // namespace
 
 bool stands_before(const analytics_row& a, const analytics_row& b, const row_order& order) noexcept {
-  if (order.key == sort_key::ad_id) return order.descending ? a.ad_id > b.ad_id : a.ad_id < b.ad_id;
+  const auto before = [&](uint64_t left, uint64_t right) { return left != right ? left < right : a.group < b.group; };
+  if (order.key == sort_key::ad_id) return order.descending && a.ad_id != b.ad_id ? a.ad_id > b.ad_id : before(a.ad_id, b.ad_id);
   const auto left = value_of(a, order.key), right = value_of(b, order.key);
   if (left.has_value() != right.has_value()) return left.has_value();
   if (left && *left != *right) return order.descending ? *left > *right : *left < *right;
-  return a.ad_id < b.ad_id;
+  return before(a.ad_id, b.ad_id);
 }
 
 std::string to_string(const position& p) { return std::to_string(p.shard) + ':' + std::to_string(p.offset); }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/counters.hpp"
+#include "model/groups.hpp"
 
 namespace adtrack {
 
@@ -83,6 +84,7 @@ struct analytics_query {
   time_window window;
   std::string tz; // IANA name that is known to load; empty: UTC
   granularity step = granularity::none;
+  group_dimension by = group_dimension::none; // not with a step
   row_order order;
   uint32_t page = 1;            // from 1
   uint32_t limit = 100;         // 1 ... 1,000
@@ -116,11 +118,12 @@ struct series_point : window_numbers {
 
 struct analytics_row : window_numbers {
   uint64_t ad_id = 0;
+  std::string group;                // whose numbers these are, where the question is by groups; duplicates are in none
   std::vector<series_point> series; // ascending; a shard leaves those without events out
   series_fault fault_of_series = series_fault::none;
 };
 
-// Whether row `a` stands before row `b`: by the value that is shown, null last either way, then by ad_id.
+// Whether row `a` stands before row `b`: by the value that is shown, null last either way, then by ad_id, then by group.
 bool stands_before(const analytics_row& a, const analytics_row& b, const row_order& order) noexcept;
 
 // One shard's part of an answer.
@@ -133,13 +136,14 @@ struct shard_answer {
   std::string node;
   time_window window; // as asked, or widened to what is kept
   resolution finest = resolution::second;
-  uint64_t total = 0;              // ads of this shard with an event in the window
+  uint64_t total = 0;              // ads, or groups of ads, of this shard with an event in the window
   std::vector<analytics_row> rows; // in the order asked for: the first page * limit of them
 };
 
 struct analytics_answer {
   time_window window;
   granularity step = granularity::none;
+  group_dimension by = group_dimension::none;
   std::string tz;
   series_fault fault_of_series = series_fault::none;
   resolution finest = resolution::second;

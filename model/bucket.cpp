@@ -33,7 +33,8 @@ void bucket_row::merge_clickers_into(visitor_set& out) const {
 }
 
 size_t bucket_row::memory_bytes() const noexcept {
-  size_t n = sizeof(bucket_row) + clickers.memory_bytes() + seconds.capacity() * sizeof(second_cell);
+  size_t n =
+      sizeof(bucket_row) + clickers.memory_bytes() + seconds.capacity() * sizeof(second_cell) + adtrack::memory_bytes(groups);
   for (const auto& c : seconds) n += c.clickers.memory_bytes();
   return n;
 }
@@ -65,7 +66,9 @@ uint64_t hash_of(const bucket_key& key, const bucket_row& row) {
     uint64_t cell[3] = {h, c.second, c.clickers.digest()};
     h = hash_counters(c.count, XXH3_64bits(cell, sizeof cell));
   }
-  return h;
+  if (row.groups.empty()) return h;
+  const uint64_t both[2] = {h, hash_of(row.groups)};
+  return XXH3_64bits(both, sizeof both);
 }
 
 void encode(const bucket_row& row, std::string& out) {

@@ -1,5 +1,6 @@
 // Buckets: the numbers of one ad over one span of event time. A minute holds its seconds inside; a quarter-hour, an hour, a day and
-// the ad's total stand beside it, so that any window is a few rows. Pure values: who loads, caches and stores them is storage.
+// the ad's total stand beside it, so that any window is a few rows; an hour's groups are a row of their own. Pure values: who loads,
+// caches and stores them is storage.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +9,19 @@
 #include <vector>
 
 #include "model/counters.hpp"
+#include "model/groups.hpp"
 #include "model/visitor_set.hpp"
 
 namespace adtrack {
 
 // From the coarsest. Values are stored in keys: never renumber.
-enum class bucket_level : uint8_t { total = 0, day, hour, quarter_hour, minute };
-inline constexpr size_t bucket_level_count = 5;
+enum class bucket_level : uint8_t { total = 0, day, hour, quarter_hour, minute, hour_groups };
+inline constexpr size_t bucket_level_count = 5; // each holds the next; not hour_groups, which stands beside its hour
+inline constexpr size_t row_level_count = bucket_level_count + 1; // levels that rows have
 
 // Length in seconds; 0 for total.
 constexpr int64_t span_s(bucket_level level) noexcept {
-  constexpr int64_t spans[] = {0, 86'400, 3'600, 900, 60};
+  constexpr int64_t spans[] = {0, 86'400, 3'600, 900, 60, 3'600};
   return spans[static_cast<size_t>(level)];
 }
 // Start of the bucket that holds `time_s` (>= 0); 0 for total.
@@ -46,6 +49,7 @@ struct bucket_row {
   visitor_set clickers;
   std::vector<second_cell> seconds; // minute only, sorted
   bool seconds_gone = false;        // minute only: a late event came after its seconds had expired
+  group_cells groups;               // hour_groups only, and all that it has
   uint32_t children = 0;  // bit n: the n-th bucket of the next finer level has (had) a row; day, hour, quarter-hour only
   int64_t written_ms = 0; // shard's clock when last written
   uint64_t hash = 0;      // of the content as of the last rehash(); what the shard's state sum holds of this row
@@ -64,7 +68,7 @@ uint32_t child_bit(bucket_level level, int64_t start_s) noexcept;
 // Canonical hash of key and content (without `hash` itself).
 uint64_t hash_of(const bucket_key& key, const bucket_row& row);
 
-// The row without `clickers` (those are stored beside it or appended, as the caller likes); seconds are inside.
+// The row without `clickers` and `groups` (those are stored beside it or appended, as the caller likes); seconds are inside.
 void encode(const bucket_row& row, std::string& out);
 bool decode(std::string_view& in, bucket_row& out);
 

@@ -93,6 +93,9 @@ struct shard_record {
   int32_t play_time_secs = absent;
   int32_t watched_percent = absent;
   uint32_t index = 0; // of the control in record_batch::controls or of the entry in record_batch::skipped
+  // What it is grouped by. Families and countries are places in record_batch::names; 0: unknown.
+  device_class device = device_class::unknown;
+  uint32_t browser = 0, os = 0, country = 0;
 };
 
 } // namespace adtrack

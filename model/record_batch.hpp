@@ -36,6 +36,7 @@ struct record_batch {
   std::vector<shard_record> records;
   std::vector<control> controls;
   std::vector<skipped_record> skipped;
+  std::vector<std::string> names; // of browsers, systems and countries; the first is empty, unless there are none at all
 };
 
 } // namespace adtrack

@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include <absl/container/flat_hash_map.h>
 #include <simdjson.h>
 #include <xxhash.h>
 
@@ -247,6 +248,26 @@ private:
   json values_[known_fields];
 };
 
+// Numbers the names of one batch; no name is 0. One longer than any that is stamped is nobody's.
+class name_table {
+public:
+  explicit name_table(std::vector<std::string>& names) : names_(names) { names_.emplace_back(); }
+
+  uint32_t number_of(std::string_view name) {
+    if (name.empty() || name.size() > family_bytes_max) return 0;
+    const auto found = numbers_.find(absl::string_view(name.data(), name.size()));
+    if (found != numbers_.end()) return found->second;
+    const auto number = static_cast<uint32_t>(names_.size());
+    numbers_.emplace(name, number);
+    names_.emplace_back(name);
+    return number;
+  }
+
+private:
+  std::vector<std::string>& names_;
+  absl::flat_hash_map<std::string, uint32_t> numbers_;
+};
+
 constexpr int64_t int32_top = std::numeric_limits<int32_t>::max();
 constexpr int64_t uint32_top = std::numeric_limits<uint32_t>::max();
 constexpr int64_t int64_top = std::numeric_limits<int64_t>::max();
@@ -254,27 +275,31 @@ constexpr int64_t time_top_s = uint32_top; // stored rows hold event times in 32
 
 // The contract's limits on what clients send are http's to keep, and an operator may change them: here stands only what a shard
 // could not live with.
-verdict read_event(const field_table& in, uint32_t partition, uint32_t partitions, shard_record& out) noexcept {
-  std::string_view event_id, ignored;
+verdict read_event(const field_table& in, uint32_t partition, uint32_t partitions, name_table& names, shard_record& out) {
+  std::string_view event_id, ignored, device, browser, os, country;
   uint32_t rules = 0;
-  const auto text_or_absent = [&](field f) { return !in.has(f) || read(in[f], ignored); };
+  const auto text_or_absent = [&](field f, std::string_view& to) { return !in.has(f) || read(in[f], to); };
   const auto number_or_absent = [&](field f, int32_t& to) { return !in.has(f) || read(in[f], 0, int32_top, to); };
   const bool readable =
       in.has(field::type) && read_name(in[field::type], out.type) && in.number(field::ad_id, 1, max_ad_id, out.ad_id) &&
       in.has(field::event_id) && read(in[field::event_id], event_id) && !event_id.empty() &&
-      in.number(field::timestamp, 1, time_top_s, out.time_s) && text_or_absent(field::user_ip) && text_or_absent(field::agent) &&
-      number_or_absent(field::play_time_secs, out.play_time_secs) &&
+      in.number(field::timestamp, 1, time_top_s, out.time_s) && text_or_absent(field::user_ip, ignored) &&
+      text_or_absent(field::agent, ignored) && number_or_absent(field::play_time_secs, out.play_time_secs) &&
       number_or_absent(field::watched_percent, out.watched_percent) &&
       (!in.has(field::progress) || read_name(in[field::progress], out.progress)) &&
       (!in.has(field::invalid) || (read_name(in[field::invalid], out.invalid) && out.invalid != invalid_reason::repeat)) &&
-      (!in.has(field::rules) || read(in[field::rules], 0, uint32_top, rules)) && text_or_absent(field::device) &&
-      text_or_absent(field::browser) && text_or_absent(field::os) && text_or_absent(field::country) &&
+      (!in.has(field::rules) || read(in[field::rules], 0, uint32_top, rules)) && text_or_absent(field::device, device) &&
+      text_or_absent(field::browser, browser) && text_or_absent(field::os, os) && text_or_absent(field::country, country) &&
       (!in.has(field::visitor) || read_hex(in[field::visitor], 16, out.visitor)) &&
       (!in.has(field::fields) || read_hex(in[field::fields], 8, out.fields_hash));
   if (!readable) return verdict::schema;
   if (!in.has(field::visitor) || !in.has(field::fields)) return verdict::stamps;
   if (shard_of(out.ad_id, partitions) != partition) return verdict::partition;
   out.id = identity_of(out.type, out.ad_id, event_id);
+  parse(device, out.device); // one that this build has no name for is unknown
+  out.browser = names.number_of(browser);
+  out.os = names.number_of(os);
+  out.country = names.number_of(country);
   return verdict::ok;
 }
 
@@ -345,7 +370,7 @@ struct record_decoder::impl {
   std::string padded; // the record with the bytes behind it that simdjson may look at
   field_table fields;
 
-  verdict decode(std::string_view value, uint32_t partition, uint32_t partitions, shard_record& out,
+  verdict decode(std::string_view value, uint32_t partition, uint32_t partitions, shard_record& out, name_table& names,
                  std::vector<control>& controls) {
     padded.reserve(value.size() + simdjson::SIMDJSON_PADDING);
     padded = value;
@@ -360,7 +385,7 @@ struct record_decoder::impl {
         !fields.number(field::schema, 1, record_schema, schema) || !fields.has(field::kind) || !read(fields[field::kind], kind)) {
       return verdict::schema;
     }
-    if (kind == "event") return read_event(fields, partition, partitions, out);
+    if (kind == "event") return read_event(fields, partition, partitions, names, out);
     if (kind != "control") return verdict::schema;
     control c;
     const verdict v = read_control(fields, c);
@@ -384,9 +409,10 @@ record_batch record_decoder::decode(uint32_t partition, uint32_t partitions, int
   batch.next_offset = records.empty() ? from : records.back().offset + 1;
   if (!records.empty()) batch.last = {records.back().offset, hash_of_value(records.back().value)};
   batch.records.reserve(records.size());
+  name_table names(batch.names);
   for (const stored_record& stored : records) {
     shard_record r;
-    const verdict v = impl_->decode(stored.value, partition, partitions, r, batch.controls);
+    const verdict v = impl_->decode(stored.value, partition, partitions, r, names, batch.controls);
     if (v != verdict::ok) {
       r = {};
       r.what = shard_record::kind::skipped;

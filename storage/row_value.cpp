@@ -1,5 +1,7 @@
 #include "storage/row_value.hpp"
 
+#include <utility>
+
 #include "model/varint.hpp"
 
 namespace adtrack::storage {
@@ -8,6 +10,14 @@ void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, 
   out.push_back(static_cast<char>(merges));
   encode(row, out);
   visitors.encode(out);
+  if (!row.groups.empty()) encode(row.groups, false, out);
+}
+
+void encode_added(const bucket_row& row, uint8_t merges, std::string& out) {
+  out.push_back(static_cast<char>(merges));
+  encode(row, out);
+  row.clickers.encode(out);
+  encode(row.groups, true, out);
 }
 
 namespace {
@@ -22,8 +32,11 @@ bool take_numbers(std::string_view& value, row_value& out) {
 
 } // namespace
 
-bool decode(std::string_view value, row_value& out) {
-  return take_numbers(value, out) && visitor_set::decode(value, out.row.clickers) && value.empty();
+bool decode(std::string_view value, row_value& out) { return decode_groups(value, group_dimension::none, true, out); }
+
+bool decode_groups(std::string_view value, group_dimension only, bool visitors, row_value& out) {
+  if (!take_numbers(value, out) || !visitor_set::decode(value, out.row.clickers)) return false;
+  return (value.empty() || decode(value, only, visitors, out.row.groups)) && value.empty();
 }
 
 bool decode_numbers(std::string_view value, row_value& out) { return take_numbers(value, out); }
@@ -40,6 +53,8 @@ bool merge_rows(std::string_view older, std::string_view newer, std::string& out
   row_value below, above;
   if (!decode(older, below) || !decode(newer, above)) return false;
   below.row.clickers.merge(above.row.clickers);
+  merge(below.row.groups, std::move(above.row.groups));
+  above.row.groups = std::move(below.row.groups);
   out.clear();
   encode(above.row, below.row.clickers, above.merges, out);
   return true;

@@ -18,7 +18,7 @@ namespace adtrack::storage {
 
 namespace {
 
-constexpr uint64_t format_version = 2;
+constexpr uint64_t format_version = 3;
 constexpr uint32_t logic_with_repeats = 2; // the version that brought them; records under an older one have none
 constexpr int64_t hour_ms = 3'600'000;
 constexpr int64_t day_ms = 24 * hour_ms;
@@ -133,9 +133,9 @@ public:
     return rows_.memory_bytes() + identities_.memory_bytes() + duplicates_.memory_bytes() + repeats_.memory_bytes();
   }
   result<event_fate> fate_of(const identity& id) const override;
-  result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads) override {
+  result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads, bool groups) override {
     if (auto why = rows_.settle(); !why.ok()) return why;
-    return make_shard_view(store_->snapshot(), rows_.freeze(ads), state_.buckets, options_.shard, state_.next_offset);
+    return make_shard_view(store_->snapshot(), rows_.freeze(ads, groups), state_.buckets, options_.shard, state_.next_offset);
   }
   result<shard_digest> digest() override { return digest_at(state_.next_offset); }
   std::vector<shard_digest> kept_digests() const override { return {digests_.begin(), digests_.end()}; }
@@ -186,6 +186,7 @@ status engine::apply(const record_batch& batch) {
     return {errc::out_of_range, "shard " + std::to_string(options_.shard) + ": asked to apply from " +
                                     std::to_string(batch.first_offset) + " but stands at " + std::to_string(state_.next_offset)};
   const auto& records = batch.records;
+  rows_.use_names(batch.names);
   const auto near = [this](const shard_record& r) {
     identities_.prefetch(r.id);
     if (r.type == event_type::click) repeats_.prefetch(r.ad_id, r.visitor);

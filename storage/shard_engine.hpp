@@ -70,8 +70,8 @@ public:
   // What became of the event with that identity; errc::not_found when the dedupe window holds none. errc::io / corrupt: as apply.
   virtual result<event_fate> fate_of(const identity& id) const = 0;
 
-  // For a question about those ads; about all when empty. errc::io / corrupt: as apply.
-  virtual result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads = {}) = 0;
+  // For a question about those ads; about all when empty. One by groups needs a view with them. errc::io / corrupt: as apply.
+  virtual result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads = {}, bool groups = false) = 0;
 
   virtual result<shard_digest> digest() = 0;                  // at next_offset(); errc::io / corrupt: as apply
   virtual std::vector<shard_digest> kept_digests() const = 0; // at the last multiples of 65,536, oldest first, a few hundred

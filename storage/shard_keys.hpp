@@ -21,7 +21,7 @@ inline std::string bucket(const bucket_key& k) {
   return out;
 }
 inline bool parse_bucket(std::string_view key, bucket_key& out) noexcept {
-  if (key.size() != 14 || static_cast<uint8_t>(key[1]) >= bucket_level_count) return false;
+  if (key.size() != 14 || static_cast<uint8_t>(key[1]) >= row_level_count) return false;
   out.level = static_cast<bucket_level>(key[1]);
   out.ad_id = read_big_endian<8>(key.substr(2));
   out.start_s = static_cast<int64_t>(read_big_endian<4>(key.substr(10))) * 60;

@@ -4,6 +4,8 @@
 #include <functional>
 #include <tuple>
 
+#include <absl/container/flat_hash_map.h>
+
 #include "model/series.hpp"
 #include "model/window_cover.hpp"
 #include "storage/shard_keys.hpp"
@@ -24,6 +26,14 @@ bucket_level level_of(int64_t bucket_s) {
 bool key_before(const frozen_row& row, const bucket_key& key) {
   const auto& k = row.key;
   return std::tie(k.level, k.ad_id, k.start_s) < std::tie(key.level, key.ad_id, key.start_s);
+}
+
+// Both edges moved outwards to multiples of `step_s`.
+time_window widened_to(int64_t step_s, time_window w) {
+  const auto down = [step_s](int64_t t) { return t - (t % step_s + step_s) % step_s; };
+  if (w.since_s != time_window::unbounded_since) w.since_s = down(w.since_s);
+  if (w.until_s != time_window::unbounded_until) w.until_s = down(w.until_s + step_s - 1);
+  return w;
 }
 
 // The first `most` rows in an order, of all that are shown to it.
@@ -68,10 +78,18 @@ public:
 
 private:
   using row_visitor = std::function<void(const bucket_key&, const bucket_row&)>;
+  using row_reader = bool (*)(std::string_view value, group_dimension by, row_value& out); // of a stored row
+  struct group_sum {
+    counters count;
+    visitor_set clickers;
+  };
+  using group_sums = absl::flat_hash_map<std::string, group_sum>;
   enum class gone : uint8_t { nothing, seconds, minutes };
 
   // Rows of one level and ad that start in [from_s, to_s), the newer version of each; without `visitors` these may be missing in them.
   status rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, bool visitors, const row_visitor& visit) const;
+  status read_rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, row_reader read, group_dimension by,
+                   const row_visitor& visit) const;
   result<std::shared_ptr<const bucket_row>> row(const bucket_key& key, bool visitors = true) const; // errc::not_found
   result<std::vector<uint64_t>> all_ads() const;
 
@@ -82,6 +100,10 @@ private:
                 analytics_row& out) const;
   status add_rows(const std::vector<uint64_t>& ads, const analytics_query& query, shard_answer& out) const;
   status add_seconds(uint64_t ad, const cover_piece& piece, counters& count, visitor_set& clickers) const;
+
+  status group_up(uint64_t ad, const time_window& window, group_dimension by, bool visitors, group_sums& out) const;
+  status add_groups(const std::vector<uint64_t>& ads, const analytics_query& query, shard_answer& out) const;
+  status add_group_visitors(group_dimension by, shard_answer& out) const;
 
   status add_series(const analytics_query& query, shard_answer& out) const;
   status add_to_series(uint64_t ad, bucket_level level, int64_t from_s, int64_t to_s, series_builder& out) const;
@@ -95,6 +117,13 @@ private:
 };
 
 status view::rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, bool visitors, const row_visitor& visit) const {
+  const row_reader whole = [](std::string_view value, group_dimension, row_value& out) { return decode(value, out); };
+  const row_reader numbers = [](std::string_view value, group_dimension, row_value& out) { return decode_numbers(value, out); };
+  return read_rows(level, ad, from_s, to_s, visitors ? whole : numbers, group_dimension::none, visit);
+}
+
+status view::read_rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, row_reader read, group_dimension by,
+                       const row_visitor& visit) const {
   auto low = bucket_key{ad, level, from_s};
   auto high = bucket_key{ad, level, to_s};
   auto it = std::lower_bound(newer_.begin(), newer_.end(), low, key_before);
@@ -113,7 +142,7 @@ status view::rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s,
       return true;
     }
     row_value stored;
-    if (!(visitors ? decode(value, stored) : decode_numbers(value, stored))) {
+    if (!read(value, by, stored)) {
       inner = {errc::corrupt, "a stored bucket does not decode"};
       return false;
     }
@@ -327,6 +356,74 @@ status view::add_rows(const std::vector<uint64_t>& ads, const analytics_query& q
   return status::success();
 }
 
+// Of one ad by the values of a dimension. The visitors of the valid events are the hour's own: they are not kept again by reason.
+status view::group_up(uint64_t ad, const time_window& window, group_dimension by, bool visitors, group_sums& out) const {
+  const auto from_s = std::clamp<int64_t>(window.since_s, 0, cover_end_s);
+  const auto to_s = std::clamp<int64_t>(window.until_s, 0, cover_end_s);
+  const row_reader whole = [](std::string_view value, group_dimension d, row_value& to) {
+    return decode_groups(value, d, true, to);
+  };
+  const row_reader numbers = [](std::string_view value, group_dimension d, row_value& to) {
+    return decode_groups(value, d, false, to);
+  };
+  const auto add = [&](const bucket_key&, const bucket_row& r) {
+    for (const auto& cell : r.groups) {
+      if (cell.dimension != by) continue;
+      auto& sum = out[cell.name];
+      sum.count += cell.count;
+      if (visitors) sum.clickers.merge(cell.clickers);
+    }
+  };
+  auto why = read_rows(bucket_level::hour_groups, ad, from_s, to_s, visitors ? whole : numbers, by, add);
+  const auto valid = by == group_dimension::invalid_reason && visitors ? out.find(std::string(group_valid)) : out.end();
+  if (!why.ok() || valid == out.end()) return why;
+  return rows(bucket_level::hour, ad, from_s, to_s, true,
+              [&](const bucket_key&, const bucket_row& r) { valid->second.clickers.merge(r.clickers); });
+}
+
+status view::add_groups(const std::vector<uint64_t>& ads, const analytics_query& query, shard_answer& out) const {
+  const uint64_t most = uint64_t{query.page} * query.limit;
+  const bool at_once = ads.size() <= most || query.order.key == sort_key::unique_clicks; // as in add_rows()
+  top_rows top(query.order, most);
+  group_sums sums;
+  for (auto ad : ads) {
+    sums.clear();
+    if (auto why = group_up(ad, out.window, query.by, at_once, sums); !why.ok()) return why;
+    out.total += sums.size();
+    for (const auto& [name, sum] : sums) {
+      analytics_row row;
+      row.ad_id = ad;
+      row.group = name;
+      row.count = sum.count;
+      row.unique_clicks = sum.clickers.estimate();
+      row.unique_error = sum.clickers.standard_error();
+      top.add(std::move(row));
+    }
+  }
+  out.rows = top.take();
+  return at_once ? status::success() : add_group_visitors(query.by, out);
+}
+
+// The ads of the rows that are shown are read once more.
+status view::add_group_visitors(group_dimension by, shard_answer& out) const {
+  std::vector<analytics_row*> by_ad;
+  for (auto& row : out.rows) by_ad.push_back(&row);
+  std::sort(by_ad.begin(), by_ad.end(), [](const auto* a, const auto* b) { return a->ad_id < b->ad_id; });
+  group_sums sums;
+  uint64_t ad = 0;
+  for (auto* row : by_ad) {
+    if (row->ad_id != ad) {
+      sums.clear();
+      ad = row->ad_id;
+      if (auto why = group_up(ad, out.window, by, true, sums); !why.ok()) return why;
+    }
+    const auto& clickers = sums[row->group].clickers;
+    row->unique_clicks = clickers.estimate();
+    row->unique_error = clickers.standard_error();
+  }
+  return status::success();
+}
+
 result<shard_answer> view::answer(const analytics_query& query) const {
   shard_answer out;
   out.shard = shard_;
@@ -337,6 +434,12 @@ result<shard_answer> view::answer(const analytics_query& query) const {
     auto all = all_ads();
     if (!all.ok()) return all.why;
     ads = std::move(*all);
+  }
+  if (query.by != group_dimension::none) {
+    out.window = widened_to(span_s(bucket_level::hour_groups), query.window);
+    out.finest = resolution::hour;
+    if (auto why = add_groups(ads, query, out); !why.ok()) return why;
+    return out;
   }
   // An edge is widened for all ads when one ad needs it. Widening can reach further buckets, so look again until it rests.
   for (bool moved = true; moved;) {

@@ -11,6 +11,8 @@ namespace {
 
 // From this size on a visitor set is written as what was added.
 constexpr size_t whole_visitors_bytes = 512;
+// And a row of groups as the cells that changed.
+constexpr size_t whole_groups_bytes = 8'192;
 constexpr int64_t rewritten_within_ms = 1'000;
 // So many additions in a row before a set is written whole again: bounds the chain that a read has to merge.
 constexpr uint8_t merges_max = 32;
@@ -126,6 +128,7 @@ status shard_rows::with_rows(const touch& first, int64_t last_clock_ms, std::arr
 
 void shard_rows::add(const shard_record& r, int64_t clock_ms, const bucket_horizons& horizons) {
   touches_.push_back({touch::kind::counted, r, clock_ms, horizons});
+  groups_.take(touches_.back().record);
 }
 
 void shard_rows::add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms,
@@ -158,6 +161,15 @@ status shard_rows::settle() {
     for (to = from + 1; to < order_.size() && joins(order_[to]); ++to) {
     }
     if (auto why = settle_run(from, to); !why.ok()) return why;
+  }
+  const auto hour_of = [&](size_t i) {
+    const auto& r = touches_[static_cast<uint32_t>(order_[i])].record;
+    return std::pair(r.ad_id, r.time_s / span_s(bucket_level::hour_groups));
+  };
+  for (size_t from = 0, to = 0; from < order_.size(); from = to) {
+    for (to = from + 1; to < order_.size() && hour_of(to) == hour_of(from); ++to) {
+    }
+    if (auto why = settle_groups(from, to); !why.ok()) return why;
   }
   touches_.clear();
   return status::success();
@@ -199,6 +211,32 @@ status shard_rows::settle_run(size_t from, size_t to) {
   return status::success();
 }
 
+// In log order, other than the rest: which values have a cell and which are `other` depends on which came first.
+status shard_rows::settle_groups(size_t from, size_t to) {
+  const auto by_number = [](touch_order a, touch_order b) { return static_cast<uint32_t>(a) < static_cast<uint32_t>(b); };
+  std::sort(order_.begin() + static_cast<std::ptrdiff_t>(from), order_.begin() + static_cast<std::ptrdiff_t>(to), by_number);
+  cached_row* row = nullptr;
+  for (size_t i = from; i < to; ++i) {
+    const auto& t = touches_[static_cast<uint32_t>(order_[i])];
+    if (t.what != touch::kind::counted) continue;
+    const auto& r = t.record;
+    if (!row) {
+      auto& ad = *ads_.find(r.ad_id)->second;
+      const auto start_s = bucket_start(bucket_level::hour, r.time_s);
+      cached_row* hour = nullptr;
+      bool made = false;
+      if (auto why = obtain(ad, {r.ad_id, bucket_level::hour, start_s}, true, hour, made); !why.ok()) return why;
+      // Never stored without its hour.
+      if (auto why = obtain(ad, {r.ad_id, bucket_level::hour_groups, start_s}, hour->stored, row, made); !why.ok()) return why;
+      groups_.begin(writable(*row, t.clock_ms).groups, row->stored);
+    }
+    row->row->written_ms = std::max(row->row->written_ms, t.clock_ms);
+    groups_.add(r);
+  }
+  if (row) groups_.finish();
+  return status::success();
+}
+
 uint64_t shard_rows::state_sum() {
   for (auto* c : stale_) {
     // Written even to a frozen row: a view never reads the hash.
@@ -213,11 +251,22 @@ uint64_t shard_rows::state_sum() {
 
 void shard_rows::stage_row(store_batch& batch, cached_row& c, std::string& value) {
   value.clear();
+  const bool groups = c.key.level == bucket_level::hour_groups;
   // A minute rewrites its seconds each time: nothing is gained by adding to its visitors.
   bool whole = !c.stored || c.merges >= merges_max || c.key.level == bucket_level::minute ||
-               c.row->clickers.memory_bytes() <= whole_visitors_bytes;
+               (groups ? adtrack::memory_bytes(c.row->groups) <= whole_groups_bytes
+                       : c.row->clickers.memory_bytes() <= whole_visitors_bytes);
   c.merges = whole ? 0 : static_cast<uint8_t>(c.merges + 1);
-  encode(*c.row, whole ? c.row->clickers : c.delta, c.merges, value);
+  if (groups && !whole)
+    encode_added(*c.row, c.merges, value);
+  else
+    encode(*c.row, whole ? c.row->clickers : c.delta, c.merges, value);
+  // Done to a frozen row too: a view reads the content only.
+  for (auto& cell : c.row->groups) {
+    if (!cell.changed) continue;
+    cell.changed = false;
+    cell.added = {};
+  }
   if (whole)
     batch.put(keys::bucket(c.key), value);
   else
@@ -267,9 +316,10 @@ void shard_rows::trim() {
   while (bytes_ > cache_bytes_ && !by_touch_.empty()) evict(*by_touch_.back());
 }
 
-std::vector<frozen_row> shard_rows::freeze(std::span<const uint64_t> ads) {
+std::vector<frozen_row> shard_rows::freeze(std::span<const uint64_t> ads, bool groups) {
   std::vector<frozen_row> out;
   auto take = [&](cached_row& c) {
+    if (c.key.level == bucket_level::hour_groups && !groups) return;
     c.frozen = true;
     out.push_back({c.key, c.row});
   };

@@ -13,6 +13,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include "model/bucket.hpp"
+#include "storage/group_adder.hpp"
 #include "storage/row_value.hpp"
 #include "storage/shard_store.hpp"
 
@@ -36,7 +37,9 @@ class shard_rows {
 public:
   shard_rows(const shard_store& store, size_t cache_bytes) : store_(store), cache_bytes_(cache_bytes) {}
 
-  // Adds a counted event (valid, or invalid for its reason) to the buckets of its event time: at the next settle().
+  // Before a batch's records are added.
+  void use_names(const std::vector<std::string>& names) { groups_.use_names(names, touches_.empty()); }
+  // Adds a counted event (valid, or invalid for its reason) to the buckets and groups of its event time: at the next settle().
   void add(const shard_record& r, int64_t clock_ms, const bucket_horizons& horizons);
   // Adds a duplicate to the buckets of the first one's event time: at the next settle().
   void add_duplicate(uint64_t ad_id, int64_t first_time_s, bool conflict, int64_t clock_ms, const bucket_horizons& horizons);
@@ -54,17 +57,20 @@ public:
   void trim();
   size_t dirty_rows() const noexcept { return dirty_.size(); }
   size_t rewritten_rows() const noexcept { return rewritten_; } // dirty ones that were staged within the last second of the clock
-  size_t memory_bytes() const noexcept { return bytes_ + touches_.capacity() * (sizeof(touch) + sizeof(touch_order)); }
+  size_t memory_bytes() const noexcept {
+    return bytes_ + touches_.capacity() * (sizeof(touch) + sizeof(touch_order)) + groups_.memory_bytes();
+  }
 
-  // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty.
-  std::vector<frozen_row> freeze(std::span<const uint64_t> ads);
+  // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty. Rows of groups, which are large
+  // to copy when they are written next, only if asked for.
+  std::vector<frozen_row> freeze(std::span<const uint64_t> ads, bool groups);
 
 private:
   // What one record does to its ad's rows, and when by the shard's clock.
   struct touch {
     enum class kind : uint8_t { counted, duplicate, conflict };
     kind what = kind::counted;
-    shard_record record;
+    shard_record record; // its names are groups_' own
     int64_t clock_ms = 0;
     bucket_horizons horizons;
   };
@@ -84,7 +90,7 @@ private:
     std::list<cached_row*>::iterator place; // in by_touch_
   };
   struct ad_entry {
-    std::array<cached_row*, bucket_level_count> current{};
+    std::array<cached_row*, row_level_count> current{};
     std::vector<std::unique_ptr<cached_row>> rows; // sorted by (level, start)
   };
 
@@ -92,6 +98,8 @@ private:
   status with_rows(const touch& first, int64_t last_clock_ms, std::array<cached_row*, bucket_level_count>& out);
   // Touches [from, to) of the order are of one ad and one minute, and the first one's expiry holds for all.
   status settle_run(size_t from, size_t to);
+  // Touches [from, to) of the order are of one ad and one hour, and their rows are settled; brings them into log order.
+  status settle_groups(size_t from, size_t to);
   static std::vector<std::unique_ptr<cached_row>>::iterator place_of(ad_entry& ad, const bucket_key& key); // or where it belongs
   status obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made);
   bucket_row& writable(cached_row& c, int64_t clock_ms);
@@ -113,6 +121,7 @@ private:
   std::vector<touch> touches_; // added since the last settle()
   std::vector<touch_order> order_;
   std::vector<uint64_t> clickers_; // of one run, kept for its memory
+  group_adder groups_;
 };
 
 } // namespace adtrack::storage

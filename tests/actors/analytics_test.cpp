@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "actors/shard.hpp"
 #include "model/partitioner.hpp"
 #include "tests/support/actor_fixture.hpp"
 
@@ -186,6 +187,35 @@ BOOST_AUTO_TEST_CASE(rows_of_all_shards_are_merged_in_the_order_asked_for) {
   BOOST_REQUIRE(f.answer(1).rows.size() == 3u);
   for (size_t i = 0; i < 3; ++i) BOOST_TEST(f.answer(1).rows[i].ad_id == ads[i]);
   BOOST_TEST((f.scripts[3]->asked[0].order == q.order));
+}
+
+BOOST_AUTO_TEST_CASE(groups_of_all_shards_are_merged_by_ad_and_group_and_asked_of_a_worker) {
+  analytics_query q;
+  q.ad_ids = {7};
+  BOOST_TEST(!is_wide(q));
+  q.by = group_dimension::device;
+  BOOST_TEST(is_wide(q));
+  q.limit = 3;
+  const auto row = [](uint64_t ad, std::string group) {
+    analytics_row out;
+    out.ad_id = ad;
+    out.group = std::move(group);
+    return out;
+  };
+  std::vector<shard_part> parts(2);
+  parts[1].shard = 1;
+  for (auto& part : parts) part.answer = shard_answer{};
+  parts[0].answer->rows = {row(7, "phone"), row(7, "tablet"), row(9, "phone")};
+  parts[1].answer->rows = {row(8, "tv")};
+  parts[0].answer->total = 3;
+  parts[1].answer->total = 1;
+  const auto all = merge(std::move(parts), q, 1, 1'000);
+  BOOST_TEST((all.by == group_dimension::device));
+  BOOST_TEST(all.total == 4u);
+  BOOST_REQUIRE_EQUAL(all.rows.size(), 3u);
+  BOOST_TEST(all.rows[0].group == "phone");
+  BOOST_TEST(all.rows[1].group == "tablet");
+  BOOST_TEST(all.rows[2].group == "tv");
 }
 
 BOOST_AUTO_TEST_CASE(series_have_all_points_of_the_window_or_are_refused) {

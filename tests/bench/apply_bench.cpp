@@ -15,6 +15,7 @@
 #include "model/record_batch.hpp"
 #include "storage/rocksdb_shard_store.hpp"
 #include "storage/shard_engine.hpp"
+#include "storage/shard_keys.hpp"
 #include "tests/bench/stopwatch.hpp"
 
 using namespace adtrack;
@@ -32,7 +33,23 @@ uint64_t mix(uint64_t x) {
   return x ^ x >> 33;
 }
 
-// Event n of an endless stream at `rate` events a second; half are clicks, visitors repeat.
+// What visitors use and where they are, the common ones far more often than the rest.
+const std::vector<std::string> names = [] {
+  std::vector<std::string> out{"",        "Chrome",  "Chrome Mobile",    "Mobile Safari", "Safari",
+                               "Edge",    "Firefox", "Samsung Internet", "Opera",         "Windows",
+                               "Android", "iOS",     "Mac OS X",         "Linux"};
+  for (char c = 'A'; c <= 'Z'; ++c) out.push_back(std::string{c, 'A'}), out.push_back(std::string{c, 'E'});
+  return out;
+}();
+constexpr uint32_t first_browser = 1, first_os = 9, first_country = 14;
+
+// 0 ... n-1, number k about twice as often as number 2k.
+uint32_t skewed(uint64_t h, uint32_t n) {
+  auto a = static_cast<uint32_t>(h % n), b = static_cast<uint32_t>((h >> 20) % n);
+  return a * b / n;
+}
+
+// Event n of an endless stream at `rate` events a second; half are clicks, visitors repeat and so does what they use.
 shard_record make(uint64_t n, uint64_t ads, uint64_t rate) {
   shard_record r;
   uint64_t h = mix(n + 1);
@@ -45,6 +62,12 @@ shard_record make(uint64_t n, uint64_t ads, uint64_t rate) {
   r.time_s = r.log_time_ms / 1'000;
   r.play_time_secs = static_cast<int32_t>(h % 100);
   r.watched_percent = static_cast<int32_t>(h % 101);
+  const uint64_t v = mix(r.visitor);
+  r.device = static_cast<device_class>(1 + skewed(v, 3));
+  r.browser = first_browser + skewed(v >> 3, first_os - first_browser);
+  r.os = first_os + skewed(v >> 7, first_country - first_os);
+  r.country = first_country + skewed(v >> 11, static_cast<uint32_t>(names.size()) - first_country);
+  if (h % 50 == 0) r.invalid = invalid_reason::bot;
   return r;
 }
 
@@ -66,6 +89,7 @@ struct feeder {
     for (uint64_t done = 0; done < events; done += batch_records) {
       record_batch b;
       b.first_offset = offset;
+      b.names = names;
       for (uint64_t i = 0; i < batch_records; ++i) {
         bool again = fresh > 0 && static_cast<double>(mix(offset + 77) >> 11) * 0x1p-53 < duplicates;
         auto r = again ? make(mix(offset + 99) % fresh, ads, rate) : make(fresh, ads, rate);
@@ -115,6 +139,22 @@ void raw_rocksdb(const std::string& path, uint64_t events) {
   print("raw RocksDB WriteBatch, same keys", f, events);
 }
 
+// What one ad's hour takes in the store, as a whole value: its numbers by group beside those of the hour itself.
+void print_hours(const shard_store& store) {
+  for (auto [what, level] : {std::pair("an ad's hour", bucket_level::hour), std::pair("its groups", bucket_level::hour_groups)}) {
+    uint64_t rows = 0, bytes = 0;
+    const auto next = static_cast<bucket_level>(static_cast<uint8_t>(level) + 1);
+    must(store.scan(keys::bucket({0, level, 0}), keys::bucket({0, next, 0}), [&](std::string_view, std::string_view value) {
+      ++rows;
+      bytes += value.size();
+      return true;
+    }));
+    if (rows > 0)
+      std::printf("%-44s %9.0f bytes, of %llu rows\n", what, static_cast<double>(bytes) / static_cast<double>(rows),
+                  static_cast<unsigned long long>(rows));
+  }
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -157,6 +197,11 @@ int main(int argc, char** argv) {
     print(what, f.spent, events);
   }
   std::printf("held in memory %zu MB\n", (*engine)->memory_bytes() >> 20);
+  must((*engine)->commit());
   engine->reset();
+  auto left = open_rocksdb_shard_store({dir + "/shard", budget, nullptr});
+  if (!left.ok()) must(left.why);
+  print_hours(**left);
+  left->reset();
   std::filesystem::remove_all(dir);
 }

@@ -5,10 +5,11 @@ only, as all of them have since 1980."""
 import datetime
 import zoneinfo
 
-QUARTER = 900
+QUARTER, HOUR = 900, 3600
 STAGES = ["start", "first_quartile", "midpoint", "third_quartile", "complete"]
 SORT_KEYS = ["ad_id", "click_count", "unique_clicks", "avg_playback_time", "avg_watch_percent", "impressions", "ctr", "gross_clicks", "duplicates",
              "conflicts"]
+DIMENSIONS = ["device", "browser", "os", "country", "invalid_reason", "progress"]
 _OWN_FIELDS = ("play_time_secs", "watched_percent", "progress")
 
 
@@ -55,6 +56,8 @@ class Calendar:
 
 def numbers(events, duplicates):
     """The members of a row, or of a point, over these events and the copies of them that came later."""
+    gross, events = events, [e for e in events if "invalid" not in e]
+    invalid = [e["invalid"] for e in gross if "invalid" in e and e["type"] == "click"]
     clicks = [e for e in events if e["type"] == "click"]
     impressions = sum(e["type"] == "impression" for e in events)
     played = [e["play_time_secs"] for e in clicks if "play_time_secs" in e]
@@ -62,7 +65,8 @@ def numbers(events, duplicates):
     return {
         "click_count": len(clicks), "unique_clicks": len({(e["user_ip"], e["agent"]) for e in clicks}), "unique_error": 0,
         "avg_playback_time": sum(played) / len(played) if played else 0.0, "avg_watch_percent": sum(watched) / len(watched) if watched else 0.0,
-        "impressions": impressions, "ctr": len(clicks) / impressions if impressions else None, "gross_clicks": len(clicks), "invalid_clicks": {},
+        "impressions": impressions, "ctr": len(clicks) / impressions if impressions else None, "gross_clicks": len(clicks) + len(invalid),
+        "invalid_clicks": {reason: invalid.count(reason) for reason in invalid},
         "duplicates": len(duplicates), "conflicts": sum(conflict for _, conflict in duplicates),
         "playbacks": {stage: sum(e.get("progress") == stage for e in events) for stage in STAGES},
     }
@@ -72,8 +76,18 @@ class TooMany(Exception):
     """The series would have too many points."""
 
 
+def group_of(event, dimension, stamps):
+    """What a row's group is called; None: in none. `stamps` says what device, browser and system an agent is."""
+    if dimension == "invalid_reason":
+        return event.get("invalid", "valid")
+    if dimension == "progress":
+        return event.get("progress", "unknown") if event["type"] == "playback" else None
+    return stamps.get(event["agent"], {}).get(dimension, "unknown")
+
+
 class Oracle:
-    def __init__(self):
+    def __init__(self, stamps=None):
+        self.stamps = stamps or {}
         self.first, self.counted, self.duplicates = {}, [], []  # duplicates: (the first one, does it conflict)
 
     def add(self, event):
@@ -85,6 +99,21 @@ class Oracle:
             return
         first = self.first[identity]
         self.duplicates.append((first, any(first.get(f) != event.get(f) for f in _OWN_FIELDS)))
+
+    def groups(self, group_by, since=None, until=None, ads=(), sort="ad_id", page=1, limit=100, tz=None):
+        """(rows of the page, rows in all, since, until): by hours, so the window is widened to them. No hour has too many values here."""
+        since = since if since is None else since // HOUR * HOUR
+        until = until if until is None else -(-until // HOUR) * HOUR
+        found = {}
+        for e in self.counted:
+            group = group_of(e, group_by, self.stamps)
+            inside = (since is None or e["timestamp"] >= since) and (until is None or e["timestamp"] < until)
+            if inside and group is not None and (not ads or e["ad_id"] in ads):
+                found.setdefault((e["ad_id"], group), []).append(e)
+        rows = [{"ad_id": ad, "group": group, **numbers(events, [])} for (ad, group), events in sorted(found.items())]
+        for row in rows:
+            del row["duplicates"], row["conflicts"]
+        return in_order(rows, sort)[(page - 1) * limit:page * limit], len(rows), since, until
 
     def answer(self, since=None, until=None, ads=(), tz=None, granularity=None, sort="ad_id", page=1, limit=100, max_points=10_000):
         """(rows of the page, rows in all); TooMany where there is no answer."""

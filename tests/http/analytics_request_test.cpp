@@ -142,6 +142,20 @@ BOOST_AUTO_TEST_CASE(granularity_sort_and_format_are_named_values) {
   for (auto bad : {"format=", "format=xml", "format=CSV"}) BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("format"));
 }
 
+BOOST_AUTO_TEST_CASE(group_by_names_one_dimension_and_what_it_does_not_go_with_is_said) {
+  for (size_t i = 1; i < group_dimension_count; ++i) {
+    const auto by = static_cast<group_dimension>(i);
+    auto a = read("sort=-ctr&last=7d&group_by=" + std::string(to_string(by)));
+    BOOST_REQUIRE(a.ok);
+    BOOST_TEST((a.query.by == by));
+  }
+  for (auto bad : {"group_by=", "group_by=none", "group_by=city", "group_by=Device", "group_by=os&group_by=os",
+                   "group_by=os&granularity=hour"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("group_by"));
+  for (auto bad : {"group_by=os&sort=duplicates", "sort=-conflicts&group_by=os"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(read(bad).names("sort"));
+}
+
 BOOST_AUTO_TEST_CASE(a_series_of_too_many_points_is_refused_before_anybody_is_asked) {
   BOOST_TEST(read("granularity=second&since=2025-01-01T00:00:00Z&until=2025-01-01T02:46:40Z").ok);
   BOOST_TEST(read("granularity=second&since=2025-01-01T00:00:00Z&until=2025-01-01T02:46:41Z").names("granularity"));

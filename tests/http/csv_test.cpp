@@ -66,6 +66,19 @@ BOOST_AUTO_TEST_CASE(with_series_a_point_is_a_line) {
              "ad_id,start," + columns + "32,2025-07-22T00:00:00-04:00,2,0,0.0,0.0,,0,,2,0,0,0,0,0,0,0,0.0,0,0,0,0,0\r\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_group_is_a_column_that_begins_no_formula_and_has_no_duplicates) {
+  analytics_answer a;
+  a.by = group_dimension::browser;
+  a.rows = {sample()};
+  a.rows[0].group = "=Chrome, \"Mobile\"";
+  auto without = columns;
+  without.erase(without.find("duplicates,conflicts,"), std::string("duplicates,conflicts,").size());
+  BOOST_TEST(rendered(a) ==
+             "ad_id,group," + without +
+                 "32,\"'=Chrome, \"\"Mobile\"\"\",2,2,30.0,0.0,2025-07-22T16:16:12.879Z,200,0.01,3,1,0,0,0,0,0.0,7,0,0,0,"
+                 "0\r\n");
+}
+
 BOOST_AUTO_TEST_CASE(texts_are_quoted_where_need_be_and_never_a_formula) {
   BOOST_TEST(cell("plain text") == "plain text");
   BOOST_TEST(cell("a,b") == "\"a,b\"");

@@ -72,6 +72,23 @@ BOOST_AUTO_TEST_CASE(what_is_unknown_is_null_and_an_estimate_is_whole) {
     BOOST_TEST_CONTEXT(part) BOOST_TEST(text.find(part) != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_row_of_a_group_names_it_and_has_no_duplicates) {
+  auto a = sample();
+  a.by = group_dimension::device;
+  a.finest = resolution::hour;
+  a.rows[0].group = "phone";
+  const auto text = rendered(a);
+  auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
+  BOOST_TEST(has(R"({"data":[{"ad_id":32,"group":"phone","click_count":2,)"));
+  BOOST_TEST(has(R"("invalid_clicks":{"bot":1},"unique_error":0,)"));
+  BOOST_TEST(has(R"("resolution":"hour","group_by":"device","lag_ms":0)"));
+  BOOST_TEST(!has("duplicates"));
+  BOOST_TEST(!has("conflicts"));
+  const auto tag = entity_tag(a, false);
+  a.rows[0].group = "tablet";
+  BOOST_TEST(entity_tag(a, false) != tag);
+}
+
 BOOST_AUTO_TEST_CASE(a_series_has_its_points_on_the_zones_clock_and_the_answer_names_both) {
   auto a = sample();
   a.step = granularity::hour;

@@ -73,4 +73,18 @@ BOOST_AUTO_TEST_CASE(null_stands_last_either_way_and_ties_go_by_ad_id) {
   BOOST_TEST(sorted(sort_key::ad_id, true) == (ads{9, 7, 5, 3, 2, 1}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(groups_of_one_ad_stand_in_the_order_of_their_names_whichever_way_the_ads_go) {
+  analytics_row a, b;
+  a.ad_id = b.ad_id = 7;
+  a.group = "phone";
+  b.group = "tablet";
+  for (auto key : {sort_key::ad_id, sort_key::click_count})
+    for (bool descending : {false, true}) {
+      BOOST_TEST(stands_before(a, b, {key, descending}));
+      BOOST_TEST(!stands_before(b, a, {key, descending}));
+    }
+  b.count[metric::valid_clicks] = 1;
+  BOOST_TEST(stands_before(b, a, {sort_key::click_count, true}));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

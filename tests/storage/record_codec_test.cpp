@@ -190,6 +190,34 @@ BOOST_AUTO_TEST_CASE(random_events_are_read_back) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_batch_names_what_its_events_are_grouped_by_once) {
+  const std::string longest(family_bytes_max, 'x'), too_long(family_bytes_max + 1, 'x');
+  const auto stored = [](int64_t offset, std::string_view device, std::string_view browser, std::string_view country) {
+    std::string more = "\"rules\":1";
+    for (auto [name, value] : {std::pair("device", device), std::pair("browser", browser), std::pair("country", country)})
+      if (!value.empty()) more.append(",\"").append(name).append("\":\"").append(value).append("\"");
+    return stored_record{offset, 1, sample_with("\"rules\":1", more)};
+  };
+  record_decoder decoder;
+  for (int again = 0; again < 2; ++again) { // a decoder's next batch starts anew
+    const auto batch =
+        decoder.decode(0, 1, 0,
+                       std::vector<stored_record>{stored(0, "phone", "Safari", "FR"), stored(1, "", "", ""),
+                                                  stored(2, "hologram", "FR", "FR"), stored(3, "tv", longest, too_long)});
+    BOOST_REQUIRE(batch.records.size() == 4u && batch.skipped.empty());
+    BOOST_TEST(batch.names == (std::vector<std::string>{"", "Safari", "FR", longest}), boost::test_tools::per_element());
+    const uint32_t browsers[] = {1, 0, 2, 3}, countries[] = {2, 0, 2, 0};
+    const device_class devices[] = {device_class::phone, device_class::unknown, device_class::unknown, device_class::tv};
+    for (size_t i = 0; i < 4; ++i) {
+      const auto& r = batch.records[i];
+      BOOST_TEST(r.browser == browsers[i]);
+      BOOST_TEST(r.country == countries[i]);
+      BOOST_TEST(r.os == 0u);
+      BOOST_TEST((r.device == devices[i]));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_batch_says_where_it_stands) {
   record_decoder decoder;
   const auto none = decoder.decode(4, 8, 100, {});

@@ -117,6 +117,40 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_merge_to_the_newest_numbers_and_the_union_of_
   BOOST_TEST(*f.store->get(key) == row_with(6, {9}));
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(rows_of_groups_merge_cell_by_cell, F, fixtures) {
+  F f;
+  const auto key = keys::bucket({7, bucket_level::hour_groups, 3'600});
+  bucket_row row;
+  const auto count = [&](std::string_view name, uint64_t visitor) {
+    auto& cell = row.groups[cell_of(row.groups, group_dimension::os, name)];
+    ++cell.count[metric::valid_clicks];
+    cell.clickers.add(visitor);
+    cell.added.add(visitor);
+    cell.changed = true;
+    row.written_ms += 10;
+  };
+  const auto staged = [&](bool whole, uint8_t merges) {
+    std::string value;
+    if (whole)
+      encode(row, row.clickers, merges, value);
+    else
+      encode_added(row, merges, value);
+    for (auto& cell : row.groups) {
+      cell.changed = false;
+      cell.added = {};
+    }
+    return value;
+  };
+  count("iOS", 1);
+  write(*f.store, [&](store_batch& b) { b.put(key, staged(true, 0)); });
+  count("iOS", 2);
+  count("Linux", 1);
+  write(*f.store, [&](store_batch& b) { b.merge(key, staged(false, 1)); });
+  count("Linux", 3);
+  write(*f.store, [&](store_batch& b) { b.merge(key, staged(false, 2)); });
+  BOOST_TEST(*f.store->get(key) == staged(true, 2));
+}
+
 BOOST_AUTO_TEST_CASE(merging_rows_is_associative_and_refuses_what_does_not_decode) {
   auto a = row_with(1, {1}), b = row_with(2, {2}, 1), c = row_with(3, {3}, 2);
   std::string ab, ab_c, bc, a_bc;

@@ -165,7 +165,7 @@ public:
   const control& current_control() const noexcept override { return now_.in_force; }
   const storage::fates_by_type& fates() const noexcept override { return fates_; }
   size_t memory_bytes() const noexcept override { return 0; }
-  storage::result<std::shared_ptr<const storage::shard_view>> view(std::span<const uint64_t>) override {
+  storage::result<std::shared_ptr<const storage::shard_view>> view(std::span<const uint64_t>, bool) override {
     ++script_->views;
     if (!script_->next_view.ok()) return std::exchange(script_->next_view, storage::status::success());
     return std::shared_ptr<const storage::shard_view>(std::make_shared<scripted_view>(shard_, now_, script_->widen_s));
