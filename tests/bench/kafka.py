@@ -28,8 +28,8 @@ class Broker:
         return self.peer.cpu_seconds()
 
 
-def start_go(binary, cluster):
-    process = subprocess.Popen([binary, "-brokers", cluster.brokers, "-topic", TOPIC], stdout=subprocess.PIPE, text=True)
+def start_go(binary, cluster, counts):
+    process = subprocess.Popen([binary, "-brokers", cluster.brokers, "-topic", TOPIC, f"-count={str(counts).lower()}"], stdout=subprocess.PIPE, text=True)
     word, _, port = process.stdout.readline().strip().partition(" ")
     if word != "ready":
         raise SystemExit("the Go peer did not start")
@@ -76,6 +76,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--connections", default="64,256,1024")
     parser.add_argument("--partitions", type=int, default=16, help="of both topics; adtrackd's log.shards")
+    parser.add_argument("--peer-writes-only", action="store_true", help="the Go peer does not read back, deduplicate and count")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     os.makedirs(options.dir, exist_ok=True)
@@ -84,7 +85,7 @@ def main():
     try:
         with Admin(cluster.brokers) as admin:
             admin.create_topic(TOPIC, options.partitions)
-        running.append(start_go(options.go_peer, cluster))
+        running.append(start_go(options.go_peer, cluster, not options.peer_writes_only))
         running.append(start_adtrackd(os.path.join(options.dir, "adtrackd-kafka"), cluster, options.partitions))
         print(f"single-event POST on one broker that does not sync: {options.partitions} partitions, unique ids, {options.rounds} alternating rounds of {options.seconds} s, medians; "
               f"{os.cpu_count()} CPUs shared by wrk, server and broker")
