@@ -153,6 +153,7 @@ actors::node_options node_options_of(const settings& s) {
   o.ingest_timeout_ms = s.ingest.timeout_ms;
   o.log_batch_records = s.log.batch_records;
   o.reader_batch_records = s.reader.batch_records;
+  o.log_page_bytes = s.admin.max_page_bytes;
   o.reader_credit_batches = s.reader.credit_batches;
   o.commit_ms = s.shards.commit_ms;
   o.sync_ms = s.shards.sync_ms;

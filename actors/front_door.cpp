@@ -88,6 +88,10 @@ void front_door::digest(ticket t, digest_question q) {
   if (auto reply = admit(t)) ports_.digest(q, std::move(reply));
 }
 
+void front_door::read_log(ticket t, log_question q) {
+  if (auto reply = admit(t)) ports_.read_log(q, std::move(reply));
+}
+
 readiness front_door::ready() {
   auto out = context_->status->report();
   if (out.ready && clock_.jumped()) out.reason = jumped_text;

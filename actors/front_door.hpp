@@ -15,6 +15,7 @@ struct front_door_ports {
   std::function<void(const event_question&, reply_ptr)> find_event;
   std::function<void(const digest_question&, reply_ptr)> digest;
   std::function<void(const quarantine_query&, reply_ptr)> quarantine;
+  std::function<void(const log_question&, reply_ptr)> read_log;
   std::function<void(uint32_t page, uint32_t limit, reply_ptr)> list_ads;
   std::function<void(uint64_t id, reply_ptr)> get_ad;
   std::function<void(ad_fields, reply_ptr)> create_ad;
@@ -55,6 +56,7 @@ public:
   ad_state find_ad(uint64_t id, std::string* url) override { return context_->ads->find(id, url); }
   void quarantine(ticket t, quarantine_query q) override;
   void digest(ticket t, digest_question q) override;
+  void read_log(ticket t, log_question q) override;
   readiness ready() override;
   size_t in_flight() const noexcept override;
 

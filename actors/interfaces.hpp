@@ -58,12 +58,14 @@ using shard_actor = caf::typed_actor<
     // Commit, sync, quit.
     caf::reacts_to<stop_atom>>;
 
-// Answers wide questions from a frozen state, so that applying never waits, and lists the quarantine. Detached.
+// Answers wide questions from a frozen state, so that applying never waits, lists the quarantine and reads the log for others. Detached.
 using query_worker_actor = caf::typed_actor<
     // The view's answer; an error when its store cannot be read.
     caf::replies_to<query_atom, view_ptr, analytics_query>::with<shard_answer>,
     // -> quarantine_page or failed.
-    caf::reacts_to<list_atom, quarantine_query, reply_ptr>>;
+    caf::reacts_to<list_atom, quarantine_query, reply_ptr>,
+    // -> log_page or failed. Sent to itself again while the log has records that it cannot give yet.
+    caf::reacts_to<list_atom, log_question, reply_ptr>>;
 
 // Asks the shards that a question concerns, gathers, merges, completes.
 using analytics_actor = caf::typed_actor<

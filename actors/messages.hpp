@@ -13,6 +13,7 @@
 #include "model/analytics.hpp"
 #include "model/control.hpp"
 #include "model/event_fate.hpp"
+#include "model/log_page.hpp"
 #include "model/quarantined.hpp"
 #include "model/record_batch.hpp"
 #include "model/shard_digest.hpp"
@@ -124,6 +125,11 @@ typename I::result_type inspect(I& f, quarantine_query& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, log_question& x) {
+  return f(caf::meta::type_name("log_question"), x.shard, x.from, x.max, x.timeout_ms);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, ad_fields& x) {
   return f(caf::meta::type_name("ad_fields"), x.title, x.description, x.url, x.advertiser, x.campaign, x.metadata);
 }
@@ -181,6 +187,7 @@ CAF_ADD_TYPE_ID(adtrack, (adtrack::event_fate))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::digest_question))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::shard_digest))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::quarantine_query))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::log_question))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::ad_fields))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::actors::log_finding))
 CAF_ADD_ATOM(adtrack, adtrack::actors, append_atom, "append")

@@ -122,6 +122,9 @@ front_door_ports node::impl::ports() {
   out.quarantine = [this](const quarantine_query& q, reply_ptr reply) {
     caf::anon_send(workers.front(), list_atom_v, q, std::move(reply));
   };
+  out.read_log = [this](const log_question& q, reply_ptr reply) {
+    caf::anon_send(workers.back(), list_atom_v, q, std::move(reply));
+  };
   out.list_ads = [this](uint32_t page, uint32_t limit, reply_ptr reply) {
     caf::anon_send(librarian, list_atom_v, page, limit, std::move(reply));
   };

@@ -1,5 +1,8 @@
 #include "actors/query_worker.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include "config/telemetry.hpp"
@@ -24,13 +27,60 @@ void list_quarantine(const node_context& context, const quarantine_query& q, con
   reply->fail(failure::overloaded, "the quarantine cannot be read now");
 }
 
+// Between two looks at a log that has records but does not give them yet, as one that fetches over the network does.
+constexpr uint32_t look_again_ms = 20;
+
+void refuse_range(storage::event_log& log, const log_question& q, int64_t end, const reply_ptr& reply) {
+  reply->fail(failure::not_kept, "the log of shard " + std::to_string(q.shard) + " holds offsets from " +
+                                     std::to_string(log.begin(q.shard)) + " to below " + std::to_string(end));
+}
+
+// False when it is not answered yet.
+bool read_log(const node_context& context, const log_question& q, const reply_ptr& reply) {
+  auto& log = context.log();
+  if (q.shard >= log.partitions()) {
+    reply->fail(failure::not_found, "the log has shards 0 to " + std::to_string(log.partitions() - 1));
+    return true;
+  }
+  log_page page;
+  page.shards = log.partitions();
+  page.begin = log.begin(q.shard);
+  page.end = log.end(q.shard).offset;
+  page.next = q.from < 0 ? page.begin : q.from;
+  if (page.next < page.begin || page.next > page.end) {
+    refuse_range(log, q, page.end, reply);
+    return true;
+  }
+  auto records = log.read(q.shard, page.next, q.max, context.options.log_page_bytes);
+  if (!records.ok() && records.why.code == storage::errc::out_of_range) {
+    refuse_range(log, q, page.end, reply);
+    return true;
+  }
+  if (!records.ok()) {
+    config::log(config::log_level::error, "query_worker", "log_not_read", records.why.message);
+    reply->fail(failure::overloaded, "the log cannot be read now");
+    return true;
+  }
+  if (records->empty() && page.next < page.end && q.timeout_ms > look_again_ms) return false;
+  for (auto& record : *records) page.lines.push_back({record.offset, record.time_ms, std::move(record.value)});
+  if (!page.lines.empty()) page.next = page.lines.back().offset + 1;
+  page.end = std::max(page.end, page.next);
+  reply->complete(std::move(page));
+  return true;
+}
+
 } // namespace
 
-query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state>,
+query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_pointer<query_worker_state> self,
                                                const context_ptr& context) {
   return {
       [](query_atom, const view_ptr& view, const analytics_query& q) { return answer(view, q); },
       [context](list_atom, const quarantine_query& q, const reply_ptr& reply) { list_quarantine(*context, q, reply); },
+      [self, context](list_atom, log_question q, const reply_ptr& reply) {
+        if (read_log(*context, q, reply)) return;
+        q.timeout_ms -= look_again_ms;
+        self->delayed_send(self, std::chrono::milliseconds(look_again_ms), list_atom_v, q, reply);
+      },
   };
 }
 

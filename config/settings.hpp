@@ -45,6 +45,7 @@ struct settings {
     std::string host;     // "" = admin calls are on the main listener
     uint16_t port = 8'081;
     uint32_t max_connections = 100;
+    uint32_t max_page_bytes = 1u << 20;
   } admin;
 
   struct read_section {

@@ -69,6 +69,8 @@ void add_ingest(std::vector<setting_row>& rows, settings& s) {
   rows.push_back({"admin.port", &s.admin.port, 0, 65'535, "port of that listener; 0 picks a free one"});
   rows.push_back({"admin.max_connections", &s.admin.max_connections, 1, 1'000'000,
                   "open connections of that listener, besides `http.max_connections`"});
+  rows.push_back({"admin.max_page_bytes", &s.admin.max_page_bytes, 4'096, 64u << 20,
+                  "bytes of records in one answer of `/admin/v1/log/{n}`, about"});
   rows.push_back({"read.key_file", &s.read.key_file, 0, 0, "file of the keys that may read analytics and ads", open});
   rows.push_back({"ads.require_known", choice(&s.ads.require_known, {{"false", false}, {"true", true}}), 0, 0,
                   "refuse events of ads that the catalogue does not hold"});

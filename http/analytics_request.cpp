@@ -310,6 +310,28 @@ bool read_digest_question(const std::vector<query_parameter>& parameters, const 
   return errors.empty();
 }
 
+bool read_log_question(const std::vector<query_parameter>& parameters, const http_options& options, log_question& out,
+                       std::vector<field_error>& errors) {
+  out.timeout_ms = std::min(options.query_timeout_ms, longest_wait(options));
+  errors.clear();
+  for (const auto& p : parameters) {
+    uint64_t from = 0;
+    if (p.name != "from" && p.name != "max" && p.name != "timeout_ms") {
+      unknown(p, errors);
+    } else if (first_of(parameters, p, errors)) {
+      if (p.name == "timeout_ms")
+        bounded(p, 1, longest_wait(options), out.timeout_ms, errors);
+      else if (p.name == "max")
+        bounded(p, 1, log_records_max, out.max, errors);
+      else if (number(p.value, 0, offset_most, from))
+        out.from = static_cast<int64_t>(from);
+      else
+        errors.push_back({p.name, range_message(0, offset_most)});
+    }
+  }
+  return errors.empty();
+}
+
 bool read_quarantine_query(const std::vector<query_parameter>& parameters, quarantine_query& out,
                            std::vector<field_error>& errors) {
   out = {};

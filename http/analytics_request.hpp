@@ -1,4 +1,4 @@
-// The query strings of questions (analytics, the ads list, an event, a digest, the quarantine), checked; all findings at once. Pure.
+// The query strings of questions (analytics, the ads list, an event, a digest, the log, the quarantine), checked; all findings at once. Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "http/query_string.hpp"
 #include "model/analytics.hpp"
 #include "model/event.hpp"
+#include "model/log_page.hpp"
 #include "model/quarantined.hpp"
 #include "model/shard_digest.hpp"
 
@@ -39,6 +40,10 @@ bool read_event_lookup(const std::vector<query_parameter>& parameters, event_loo
 
 bool read_digest_question(const std::vector<query_parameter>& parameters, const http_options& options, digest_question& out,
                           std::vector<field_error>& errors);
+
+inline constexpr uint32_t log_records_max = 100'000; // an answer, within admin.max_page_bytes
+bool read_log_question(const std::vector<query_parameter>& parameters, const http_options& options, log_question& out,
+                       std::vector<field_error>& errors);
 
 inline constexpr uint32_t quarantine_max = 1'000; // entries an answer
 bool read_quarantine_query(const std::vector<query_parameter>& parameters, quarantine_query& out,

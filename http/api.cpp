@@ -5,6 +5,7 @@
 #include "config/telemetry.hpp"
 #include "http/csv.hpp"
 #include "http/json_text.hpp"
+#include "http/log_lines.hpp"
 #include "http/openapi.hpp"
 #include "http/render.hpp"
 
@@ -43,6 +44,18 @@ reject_reason reason_of(actors::failure why) {
   case actors::failure::not_kept: break;
   }
   return reject_reason::not_durable;
+}
+
+reply render_log_reply(const log_page& page) {
+  reply r;
+  r.content_type = ndjson_type;
+  render_log_page(r.body, page);
+  r.headers.emplace_back("Cache-Control", "no-cache");
+  r.headers.emplace_back("Adtrack-Log-Shards", std::to_string(page.shards));
+  r.headers.emplace_back("Adtrack-Log-Begin", std::to_string(page.begin));
+  r.headers.emplace_back("Adtrack-Log-End", std::to_string(page.end));
+  r.headers.emplace_back("Adtrack-Log-Next", std::to_string(page.next));
+  return r;
 }
 
 } // namespace
@@ -200,7 +213,6 @@ reply api::render_visit(const awaited& waited, bool recorded) {
 }
 
 bool api::batch(const request& r, batch_job& out, awaited& later, reply& refused) {
-  constexpr std::string_view ndjson_type = "application/x-ndjson";
   const key* sender = nullptr;
   if (!may_send(r, ndjson_type, sender, refused)) return false;
   out.peer = doors_.proxies.client(r.peer, r.bytes, r.head);
@@ -266,6 +278,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::stream: return handle_stream(r, to, now, later);
   case route::event: return handle_event(r, to, now, later);
   case route::digest: return handle_digest(r, to, now, later);
+  case route::log: return handle_log(r, to, now, later);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (metrics_page_.empty()) metrics_page_ = metrics_.render();
@@ -382,6 +395,19 @@ bool api::handle_digest(const request& r, const actors::ticket& to, reply& now, 
   }
   later.what = awaited::kind::digest;
   gateway_.digest(to, question);
+  return true;
+}
+
+bool api::handle_log(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  log_question question;
+  if (!may_administer(r, now) || !query_of(r, now)) return false;
+  question.shard = r.target.shard;
+  if (!read_log_question(parameters_, options_, question, errors_)) {
+    now = make_problem(problem_kind::validation, {}, r.request_id, errors_);
+    return false;
+  }
+  later.what = awaited::kind::log;
+  gateway_.read_log(to, question);
   return true;
 }
 
@@ -585,6 +611,7 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
     r.headers.emplace_back("Cache-Control", "no-cache");
     return r;
   }
+  if (auto* page = std::get_if<log_page>(&what); page && waited.what == kind::log) return render_log_reply(*page);
   if (auto* value = std::get_if<ad>(&what); value && waited.what == kind::ad) return render_ad_reply(*value, waited);
   bool write = waited.what == kind::ad_created || waited.what == kind::ad_updated || waited.what == kind::ad_deleted;
   if (auto* written = std::get_if<actors::ad_written>(&what); written && write) return render_ad_reply(written->value, waited);

@@ -42,6 +42,7 @@ struct awaited {
     quarantine,
     event,
     digest,
+    log,
     stream
   };
   kind what = kind::ingest;
@@ -100,6 +101,7 @@ private:
   bool handle_stream(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_log(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
   bool within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused);

@@ -40,6 +40,7 @@ constexpr std::array<entry, route_count> entries = {{
     {"/api/v1/events/{event_id}", reads},
     {"/admin/v1/shards/{n}/digest", reads, reads},
     {"/api/v1/ads/analytics/stream", reads},
+    {"/admin/v1/log/{n}", reads, reads},
 }};
 
 unsigned methods(route where, bool admin_calls) {
@@ -50,6 +51,7 @@ unsigned methods(route where, bool admin_calls) {
 constexpr std::string_view ads_prefix = "/api/v1/ads/";
 constexpr std::string_view event_prefix = "/api/v1/events/";
 constexpr std::string_view shards_prefix = "/admin/v1/shards/";
+constexpr std::string_view log_prefix = "/admin/v1/log/";
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
@@ -77,6 +79,13 @@ route_match match_shard(std::string_view rest) {
   return found;
 }
 
+route_match match_log(std::string_view rest) {
+  route_match found;
+  if (!decimal(rest, found.shard)) return {};
+  found.where = route::log;
+  return found;
+}
+
 route_match match_plain(std::string_view path) {
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   for (size_t i = 1; i < route_count; ++i)
@@ -86,6 +95,7 @@ route_match match_plain(std::string_view path) {
       return found;
     }
   if (starts_with(path, shards_prefix)) return match_shard(path.substr(shards_prefix.size()));
+  if (starts_with(path, log_prefix)) return match_log(path.substr(log_prefix.size()));
   if (!starts_with(path, ads_prefix)) return {};
   auto id = path.substr(ads_prefix.size());
   const auto slash = std::min(id.find('/'), id.size());

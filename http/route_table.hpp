@@ -27,14 +27,15 @@ enum class route : uint8_t {
   openapi,
   event,
   digest,
-  stream
+  stream,
+  log
 };
-inline constexpr size_t route_count = 18;
+inline constexpr size_t route_count = 19;
 
 struct route_match {
   route where = route::none;
   uint64_t ad_id = 0;   // of route::ad and the visits
-  uint32_t shard = 0;   // of route::digest
+  uint32_t shard = 0;   // of route::digest and log
   std::string event_id; // of route::event, decoded
 };
 

@@ -11,22 +11,16 @@ import argparse
 import csv
 import gzip
 import hashlib
-import http.client
 import io
 import json
 import os
 import re
-import ssl
 import sys
-import time
-import urllib.parse
+
+from adtrack_client import Bar, Client, Stop, key_of
 
 BATCH_BYTES = 4 << 20
 INTEGERS = {"ad_id", "play_time_secs", "watched_percent", "timestamp"}
-
-
-class Stop(Exception):
-    """It cannot go on; the text says why."""
 
 
 # ------------------------------------------------------------------ reading
@@ -130,90 +124,30 @@ class Progress:
         os.replace(f"{self.path}.new", self.path)
 
 
-class Bar:
-    """A bar on a terminal, a line every ten seconds elsewhere."""
-
-    def __init__(self, total):
-        self.total, self.started, self.said = total, time.monotonic(), 0.0
-        self.live = sys.stderr.isatty()
-
-    def show(self, done, records, last=False):
-        now = time.monotonic()
-        if not last and now - self.said < (0.1 if self.live else 10):
-            return
-        self.said = now
-        rate = records / max(now - self.started, 1e-3)
-        part = min(done / self.total, 1.0) if self.total else None
-        text = f"{records:,} events, {rate:,.0f}/s"
-        if part is not None:
-            text = f"[{'#' * int(part * 30):30}] {part:4.0%}  {text}"
-        sys.stderr.write(f"\r{text}\x1b[K" if self.live else f"{text}\n")
-        if last and self.live:
-            sys.stderr.write("\n")
-        sys.stderr.flush()
-
-
 # ------------------------------------------------------------------ sending
 
 class Sender:
     def __init__(self, url, key, patience):
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Stop(f"{url} is not a url such as http://127.0.0.1:8080")
-        self.parts, self.patience, self.connection = parts, patience, None
-        self.path = parts.path.rstrip("/") + "/api/v1/ads/events"
-        self.headers = {"Content-Type": "application/x-ndjson"}
-        if key:
-            self.headers["Authorization"] = f"Bearer {key}"
-
-    def _connect(self):
-        if self.parts.scheme == "https":
-            return http.client.HTTPSConnection(self.parts.hostname, self.parts.port, timeout=60, context=ssl.create_default_context())
-        return http.client.HTTPConnection(self.parts.hostname, self.parts.port, timeout=60)
-
-    def _once(self, body):
-        if self.connection is None:
-            self.connection = self._connect()
-        try:
-            self.connection.request("POST", self.path, body, self.headers)
-            answer = self.connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.connection.close()
-            self.connection = None
-            return 0, {}, repr(error).encode()
+        self.adtrack = Client(url, key, patience)
 
     def send(self, lines):
         """The rejected of these lines, as [(place, errors)]; the others are durable."""
-        body = b"\n".join(lines) + b"\n"
-        give_up, wait = time.monotonic() + self.patience, 0.2
-        while True:
-            status, headers, text = self._once(body)
-            if status == 202:
-                answer = json.loads(text)
-                rejected = answer["rejected"]
-                listed = [(item["index"], item["errors"]) for item in rejected]
-                if len(listed) == answer["rejected_count"]:
-                    return listed
-                settled = listed[-1][0] + 1  # an answer lists so many; what stands before the last of them is accepted
-                return listed + self._from(lines, settled)
-            if status in (0, 408, 429, 503):
-                if time.monotonic() >= give_up:
-                    raise Stop(f"no batch was taken for {self.patience:.0f} s; last: {status or ''} {text[:300].decode(errors='replace')}")
-                try:
-                    wait = max(wait, float(headers.get("Retry-After", 0)))
-                except ValueError:
-                    pass
-                time.sleep(min(wait, 30))
-                wait = min(wait * 2, 10)
-                continue
-            if status == 400:  # none of them is valid
-                listed = self._errors(text)
-                return listed + (self._from(lines, listed[-1][0] + 1) if listed[-1][0] + 1 < len(lines) else [])
-            if status == 413 and len(lines) > 1:
-                middle = len(lines) // 2
-                return self.send(lines[:middle]) + self._from(lines, middle)
-            raise Stop(f"adtrack answered {status}: {text[:300].decode(errors='replace')}")
+        status, _, text = self.adtrack.ask("POST", "/api/v1/ads/events", b"\n".join(lines) + b"\n", {"Content-Type": "application/x-ndjson"})
+        if status == 202:
+            answer = json.loads(text)
+            rejected = answer["rejected"]
+            listed = [(item["index"], item["errors"]) for item in rejected]
+            if len(listed) == answer["rejected_count"]:
+                return listed
+            settled = listed[-1][0] + 1  # an answer lists so many; what stands before the last of them is accepted
+            return listed + self._from(lines, settled)
+        if status == 400:  # none of them is valid
+            listed = self._errors(text)
+            return listed + (self._from(lines, listed[-1][0] + 1) if listed[-1][0] + 1 < len(lines) else [])
+        if status == 413 and len(lines) > 1:
+            middle = len(lines) // 2
+            return self.send(lines[:middle]) + self._from(lines, middle)
+        raise Stop(f"adtrack answered {status}: {text[:300].decode(errors='replace')}")
 
     @staticmethod
     def _errors(text):
@@ -239,11 +173,7 @@ def run(options):
         print(f"{options.file} is in already: {progress.records - progress.rejected:,} events, {progress.rejected:,} rejected "
               f"(its note is {progress.path}; --again sends it again, which counts nothing twice within the dedupe window)")
         return 1 if progress.rejected else 0
-    key = None
-    if options.key_file:
-        with open(options.key_file, encoding="utf-8") as file:
-            key = file.read().strip()
-    sender = Sender(options.url, key, options.patience)
+    sender = Sender(options.url, key_of(options.key_file), options.patience)
     raw = Counted(sys.stdin.buffer.raw if options.file == "-" else open(options.file, "rb", buffering=0))
     stream = io.BufferedReader(raw, 1 << 20)
     if stream.peek(2)[:2] == b"\x1f\x8b":

@@ -233,6 +233,43 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_listed_through_the_door) {
   BOOST_TEST(n.stop());
 }
 
+BOOST_AUTO_TEST_CASE(records_of_the_log_are_read_through_the_door) {
+  running_node n;
+  n.wait_ready();
+  std::vector<storage::log_record> records;
+  for (int i = 0; i < 5; ++i) records.push_back({2, "record " + std::to_string(i)});
+  n.log->append(std::move(records), [](auto) {});
+  const auto end = n.log->end(2).offset;
+  uint64_t serial = 0;
+  const auto page = [&](log_question q) {
+    n.running->door().read_log(ticket_of(++serial), q);
+    return n.sink.wait_for(serial);
+  };
+  const auto whole = std::get<log_page>(page({2, -1, 100, 1'000}));
+  BOOST_TEST(whole.begin == 0);
+  BOOST_TEST(whole.end == end);
+  BOOST_TEST(whole.next == end);
+  BOOST_TEST(whole.shards == running_node::shards);
+  BOOST_REQUIRE(whole.lines.size() == static_cast<size_t>(end)); // the control record stands before them
+  BOOST_TEST(whole.lines.back().value == "record 4");
+  const auto part = std::get<log_page>(page({2, end - 4, 3, 1'000}));
+  BOOST_REQUIRE(part.lines.size() == 3u);
+  BOOST_TEST(part.lines[0].offset == end - 4);
+  BOOST_TEST(part.lines[0].value == "record 1");
+  BOOST_TEST(part.next == end - 1);
+  const auto last = std::get<log_page>(page({2, end, 3, 1'000}));
+  BOOST_TEST(last.lines.empty());
+  BOOST_TEST(last.next == end);
+  const auto past = std::get<failed>(page({2, end + 1, 3, 1'000}));
+  BOOST_TEST((past.why == failure::not_kept));
+  BOOST_TEST(past.detail == "the log of shard 2 holds offsets from 0 to below " + std::to_string(end));
+  BOOST_TEST((std::get<failed>(page({running_node::shards, -1, 3, 1'000})).why == failure::not_found));
+  BOOST_REQUIRE(n.log->trim(2, 2).ok());
+  BOOST_TEST((std::get<failed>(page({2, 1, 3, 1'000})).why == failure::not_kept));
+  BOOST_TEST(std::get<log_page>(page({2, -1, 1, 1'000})).lines[0].offset == 2);
+  BOOST_TEST(n.stop());
+}
+
 BOOST_AUTO_TEST_CASE(a_node_that_keeps_no_quarantine_says_so) {
   running_node n(storage::make_memory_log(running_node::shards, wall_ms), false);
   n.wait_ready();

@@ -351,6 +351,35 @@ BOOST_AUTO_TEST_CASE(a_digest_is_told_with_the_admin_key) {
   BOOST_TEST(past.has("urn:adtrack:problem:not-kept"));
 }
 
+BOOST_AUTO_TEST_CASE(records_of_the_log_are_told_with_the_admin_key) {
+  log_page page{16, 5, 12, 8, {{5, 1'754'898'558'342, R"({"schema":1,"kind":"x"})"}, {7, 0, "garbage"}}};
+  gateway.on_call = [&](const fake_gateway::asked&) { return actors::outcome(page); };
+  raw_client c(start());
+  BOOST_TEST(c.ask(get("/admin/v1/log/3")).status == 401);
+  const auto r = c.ask(get("/admin/v1/log/3?from=5&max=2&timeout_ms=100", admin));
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(r.body == R"({"offset":5,"time":"2025-08-11T07:49:18.342Z","record":{"schema":1,"kind":"x"}})"
+                       "\n"
+                       R"({"offset":7,"time":"1970-01-01T00:00:00.000Z","base64":"Z2FyYmFnZQ=="})"
+                       "\n");
+  for (auto line : {"Content-Type: application/x-ndjson\r\n", "Adtrack-Log-Shards: 16\r\n", "Adtrack-Log-Begin: 5\r\n",
+                    "Adtrack-Log-End: 12\r\n", "Adtrack-Log-Next: 8\r\n"})
+    BOOST_TEST_CONTEXT(line) BOOST_TEST(r.head.find(line) != std::string::npos);
+  page.lines.clear();
+  BOOST_TEST(c.ask(get("/admin/v1/log/0/", admin)).body.empty());
+  const auto asked = gateway.calls(2);
+  BOOST_REQUIRE(asked.size() == 2u);
+  BOOST_TEST(asked[0].log.shard == 3u);
+  BOOST_TEST(asked[0].log.from == 5);
+  BOOST_TEST(asked[0].log.max == 2u);
+  BOOST_TEST(asked[0].log.timeout_ms == 100u);
+  BOOST_TEST(asked[1].log.from == -1);
+  for (auto bad : {"from=-1", "from=x", "from=1&from=2", "max=0", "max=100001", "timeout_ms=0", "offset=1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(get("/admin/v1/log/3?" + std::string(bad), admin)).status == 400);
+  for (auto bad : {"/admin/v1/log", "/admin/v1/log/", "/admin/v1/log/x", "/admin/v1/log/03", "/admin/v1/log/3/4"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(c.ask(get(bad, admin)).status == 404);
+}
+
 BOOST_AUTO_TEST_CASE(without_admin_keys_writes_are_403) {
   options.admin_key_file.clear();
   raw_client c(start());

@@ -30,6 +30,7 @@ public:
     quarantine_query quarantine;
     event_question event;
     digest_question digest;
+    log_question log;
   };
   struct batch {
     actors::ticket from;
@@ -121,6 +122,11 @@ public:
   void digest(actors::ticket t, digest_question q) override {
     auto a = call_of("digest", t);
     a.digest = q;
+    ask(std::move(a));
+  }
+  void read_log(actors::ticket t, log_question q) override {
+    auto a = call_of("read_log", t);
+    a.log = q;
     ask(std::move(a));
   }
   actors::ad_state find_ad(uint64_t id, std::string* url) override {

@@ -46,6 +46,12 @@ BOOST_AUTO_TEST_CASE(a_digest_is_of_a_shard_by_number) {
   BOOST_TEST(!visible(route::digest, false));
 }
 
+BOOST_AUTO_TEST_CASE(the_log_is_read_by_shard) {
+  BOOST_TEST((match_route("/admin/v1/log/0").where == route::log));
+  BOOST_TEST(match_route("/admin/v1/log/15/").shard == 15u);
+  BOOST_TEST(!visible(route::log, false));
+}
+
 BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
   BOOST_TEST(allowed_methods(route::click, true) == "POST, OPTIONS");
   BOOST_TEST(allowed_methods(route::ads, true) == "GET, HEAD, POST, OPTIONS");
