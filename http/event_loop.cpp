@@ -745,9 +745,9 @@ void event_loop::arm(connection& c) {
   }
   // In the order of waits_for.
   const std::array<uint32_t, waits_for_count - 1> timeouts = {
-      options_.idle_timeout_ms,   options_.head_timeout_ms,  options_.body_timeout_ms,   options_.reply_timeout_ms,
-      options_.visit_max_wait_ms, options_.write_timeout_ms, options_.linger_timeout_ms, options_.tls_handshake_timeout_ms,
-      options_.stream_interval_ms};
+      options_.idle_timeout_ms,   options_.head_timeout_ms,          options_.body_timeout_ms,
+      options_.reply_timeout_ms,  options_.visit_max_wait_ms,        options_.write_timeout_ms,
+      options_.linger_timeout_ms, options_.tls_handshake_timeout_ms, options_.stream_interval_ms};
   timer_list::remove(c);
   c.armed = want;
   c.armed_for = request_number;

@@ -83,7 +83,8 @@ BOOST_AUTO_TEST_CASE(a_stream_begins_with_the_rows_and_tells_each_change_and_not
   stream_client c(start());
   const auto head = c.open(get(path));
   BOOST_TEST(head.substr(0, 15) == "HTTP/1.1 200 OK");
-  for (auto line : {"\r\nContent-Type: text/event-stream", "\r\nCache-Control: no-store", "\r\nConnection: close", "\r\nX-Request-Id: "})
+  for (auto line :
+       {"\r\nContent-Type: text/event-stream", "\r\nCache-Control: no-store", "\r\nConnection: close", "\r\nX-Request-Id: "})
     BOOST_TEST_CONTEXT(line) BOOST_TEST(head.find(line) != std::string::npos);
   BOOST_TEST(head.find("Content-Length") == std::string::npos);
   BOOST_TEST(c.event() == "retry: 2000");
@@ -133,9 +134,8 @@ BOOST_AUTO_TEST_CASE(a_stream_that_cannot_begin_is_an_answer_with_its_reason) {
   raw_client c(start());
   set(1, true);
   BOOST_TEST(c.ask(get(path)).status == 503);
-  for (auto bad : {"ad_id=x", "format=csv", "explain=true", "min_position=1:1"})
-    BOOST_TEST_CONTEXT(bad)
-    BOOST_TEST(c.ask(get("/api/v1/ads/analytics/stream?" + std::string(bad))).status == 400);
+  for (auto bad : {"ad_id=x", "format=csv", "explain=true", "min_position=1:1"}) BOOST_TEST_CONTEXT(bad)
+  BOOST_TEST(c.ask(get("/api/v1/ads/analytics/stream?" + std::string(bad))).status == 400);
   set(1);
   BOOST_TEST(c.ask("HEAD" + get(path).substr(3)).status == 200);
   stream_client first(server->port());

@@ -43,6 +43,7 @@ class Stream:
                 return found
 
     def close(self):
+        self.reply.close()  # it holds the socket
         self.connection.close()
 
 
