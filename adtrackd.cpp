@@ -26,6 +26,8 @@
 #include "storage/kafka_log.hpp"
 #include "storage/kafka_stream.hpp"
 #include "storage/quarantine.hpp"
+#include "storage/remote_log.hpp"
+#include "storage/restatement.hpp"
 #include "storage/rocksdb_log.hpp"
 #include "storage/rocksdb_shard_store.hpp"
 #include "storage/rocksdb_stream.hpp"
@@ -265,6 +267,30 @@ storage::result<opened_log> open_embedded(const settings& s, const storage::data
   return opened_log{std::move(*log)};
 }
 
+storage::result<opened_log> open_remote(const settings& s, const std::shared_ptr<const storage::traffic_rules>& rules,
+                                        const control& wanted) {
+  storage::remote_log_options o;
+  o.url = s.remote.url;
+  o.key_file = s.remote.key_file;
+  o.partitions = s.log.shards;
+  o.poll_ms = s.remote.poll_ms;
+  o.timeout_ms = s.remote.timeout_ms;
+  if (s.remote.judge_again) o.rewrite = storage::make_restatement(rules, wanted);
+  auto log = storage::open_remote_log(std::move(o));
+  if (!log.ok()) return log.why;
+  return opened_log{std::move(*log)};
+}
+
+// What the shards of a data directory were made from.
+std::string log_name(const settings& s) {
+  switch (s.log.backend) {
+  case config::log_backend::embedded: break;
+  case config::log_backend::kafka: return "kafka " + s.kafka.topic_prefix;
+  case config::log_backend::remote: return (s.remote.judge_again ? "judged again " : "remote ") + s.remote.url;
+  }
+  return "embedded";
+}
+
 int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within);
 
 // Waits for the brokers as long as it takes; errc::not_found when a signal came first.
@@ -359,7 +385,8 @@ int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within) {
 void serve(actors::node& node, const http::server& server, const settings& s, const sigset_t& signals) {
   bool announced = false;
   for (;;) {
-    if (!announced && node.door().ready().ready) {
+    // One that reads another's log never is what /readyz means, and can answer as soon as it listens.
+    if (!announced && (s.log.backend == config::log_backend::remote || node.door().ready().ready)) {
       announced = true;
       std::string admin_address = server.admin_port() == 0 ? "" : s.admin.host + ":" + std::to_string(server.admin_port());
       config::log(log_level::info, "adtrackd", "ready", "adtrackd is ready",
@@ -394,9 +421,11 @@ int run(const settings& s, const sigset_t& signals) {
   bool make_key = own_key && !std::filesystem::exists((*dir)->log_path()) && !std::filesystem::exists((*dir)->spool_path());
   auto key = storage::load_visitor_key(own_key ? (*dir)->visitor_key_path() : s.privacy.visitor_key_file, make_key);
   if (!key.ok()) return refuse(key.why.message);
-  if (auto bound = (*dir)->bind_log(on_kafka ? "kafka " + s.kafka.topic_prefix : "embedded"); !bound.ok())
-    return refuse(bound.message);
-  auto log = on_kafka ? open_kafka(s, **dir, *kafka, signals) : open_embedded(s, **dir);
+  if (auto bound = (*dir)->bind_log(log_name(s)); !bound.ok()) return refuse(bound.message);
+  const auto wanted = control_of(s, *key, rules.rules()->version());
+  auto log = on_kafka                                       ? open_kafka(s, **dir, *kafka, signals)
+             : s.log.backend == config::log_backend::remote ? open_remote(s, rules.rules(), wanted)
+                                                            : open_embedded(s, **dir);
   if (!log.ok()) return log.why.code == storage::errc::not_found ? 0 : refuse(log.why.message);
   auto small = std::make_shared<storage::shard_store_budget>(1 * mib, 4 * mib);
   auto quarantine = storage::quarantine::open(
@@ -420,7 +449,7 @@ int run(const settings& s, const sigset_t& signals) {
   };
   parts.metrics = &metrics;
   parts.key = *key;
-  parts.wanted = control_of(s, *key, rules.rules()->version());
+  parts.wanted = wanted;
   parts.judge = [&rules](const submission& from) { return rules.rules()->judge(from); };
   parts.now_ms = now_ms;
   if (on_kafka && s.inbox.enabled) {

@@ -95,7 +95,9 @@ void front_door::read_log(ticket t, log_question q) {
 readiness front_door::ready() {
   auto out = context_->status->report();
   if (out.ready && clock_.jumped()) out.reason = jumped_text;
-  if (out.ready && !context_->log().writable()) out.reason = "the log refuses to be written";
+  if (out.ready && !context_->log().writable())
+    out.reason = context_->log().read_only() ? "this node answers from another one's log and takes no events"
+                                             : "the log refuses to be written";
   out.ready = out.reason.empty();
   return out;
 }

@@ -259,7 +259,8 @@ void shard_state::check_control() {
   const bool in_force = engine_->has_control() && engine_->current_control() == context_->parts.wanted;
   // Once ours is applied we are done even if a later record of another node says something else: two nodes must not fight.
   const bool ours_applied = control_acked_ && control_offset_ >= 0 && engine_->next_offset() > control_offset_;
-  if (in_force || ours_applied) {
+  // What another node's log says is what counts there, whatever is wanted here.
+  if (in_force || ours_applied || context_->log().read_only()) {
     control_done_ = true;
     context_->status->control_logged(shard_);
     context_->status->caught_up(shard_);

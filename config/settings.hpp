@@ -12,7 +12,7 @@
 
 namespace adtrack::config {
 
-enum class log_backend : uint8_t { embedded, kafka };
+enum class log_backend : uint8_t { embedded, kafka, remote };
 enum class outage_choice : uint8_t { spool, reject };
 enum class ip_privacy : uint8_t { mask, drop };
 
@@ -47,6 +47,14 @@ struct settings {
     uint32_t max_connections = 100;
     uint32_t max_page_bytes = 1u << 20;
   } admin;
+
+  struct remote_section {
+    std::string url;      // of the node whose log this one reads
+    std::string key_file; // "" = none
+    uint32_t poll_ms = 250;
+    uint32_t timeout_ms = 5'000;
+    bool judge_again = false;
+  } remote;
 
   struct read_section {
     std::string key_file; // "" = none

@@ -127,8 +127,12 @@ void add_doors(std::vector<setting_row>& rows, settings& s) {
 void add_log(std::vector<setting_row>& rows, settings& s) {
   rows.push_back(
       {"data.dir", &s.data.dir, 1, 0, "directory of everything that is remembered; a second process on it is refused"});
-  rows.push_back({"log.backend", choice(&s.log.backend, {{"embedded", log_backend::embedded}, {"kafka", log_backend::kafka}}), 0,
-                  0, "where events are made durable: in `data.dir` or in Kafka; fixed when `data.dir` is first used"});
+  rows.push_back({"log.backend",
+                  choice(&s.log.backend,
+                         {{"embedded", log_backend::embedded}, {"kafka", log_backend::kafka}, {"remote", log_backend::remote}}),
+                  0, 0,
+                  "where events are made durable: in `data.dir`, in Kafka, or by another node, whose log this one only reads; "
+                  "fixed when `data.dir` is first used"});
   rows.push_back(
       {"log.shards", &s.log.shards, 1, 4'096, "shards; fixed when the log is created, another number later is refused"});
   rows.push_back({"log.retention_days", &s.log.retention_days, 0, 0,
@@ -148,6 +152,17 @@ void add_log(std::vector<setting_row>& rows, settings& s) {
   rows.push_back(
       {"spool.max_mb", &s.spool.max_mb, 1, mb_max, "MiB of events that wait on this node's disk for Kafka; more is 503"});
   rows.push_back({"spool.batch_records", &s.spool.batch_records, 1, 1'000'000, "waiting records that go to Kafka at once"});
+}
+
+void add_remote(std::vector<setting_row>& rows, settings::remote_section& r) {
+  rows.push_back(
+      {"remote.url", &r.url, 0, 0, "with `log.backend` remote: the node whose log is read, `http://host:port`", "none"});
+  rows.push_back({"remote.key_file", &r.key_file, 0, 0, "file with the token of an admin key of that node", "none"});
+  rows.push_back({"remote.poll_ms", &r.poll_ms, 10, hour_ms, "ms between two looks at where that log ends"});
+  rows.push_back(
+      {"remote.timeout_ms", &r.timeout_ms, 10, hour_ms, "ms for that node to take a connection, or to go on with an answer"});
+  rows.push_back({"remote.judge_again", choice(&r.judge_again, {{"false", false}, {"true", true}}), 0, 0,
+                  "judge that log's events by this node's rules, and count them under its settings, not by what the log says"});
 }
 
 void add_kafka(std::vector<setting_row>& rows, settings::kafka_section& k) {
@@ -338,6 +353,7 @@ std::vector<setting_row> settings_table(settings& s) {
   add_ingest(rows, s);
   add_doors(rows, s);
   add_log(rows, s);
+  add_remote(rows, s.remote);
   add_kafka(rows, s.kafka);
   rows.push_back({"inbox.enabled", choice(&s.inbox.enabled, {{"false", false}, {"true", true}}), 0, 0,
                   "with Kafka: take the events that other producers write to `<prefix>.inbox`"});
@@ -402,6 +418,8 @@ std::string check_together(const settings& s) {
             ": must not be more than half of http.max_buffered_bytes, which is " + std::to_string(s.http.max_buffered_bytes);
   if (wrong.empty() && s.admin.host.empty() && s.admin.port != settings().admin.port)
     wrong = "admin.port is " + std::to_string(s.admin.port) + ", but there is no admin listener: set admin.host";
+  if (wrong.empty() && (s.log.backend == log_backend::remote) == s.remote.url.empty())
+    wrong = s.remote.url.empty() ? "log.backend is remote: remote.url must name a node" : "remote.url is for log.backend remote";
   if (wrong.empty()) wrong = check_tls(s);
   return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }

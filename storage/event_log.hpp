@@ -1,5 +1,6 @@
 // The durable, partitioned, ordered record of accepted events: the truth that everything else is a view of.
-// Thread-safe: one thread appends, any number read. Implementations: memory_log, rocksdb_log, later Kafka.
+// Thread-safe: one thread appends, any number read. Implementations: memory_log, rocksdb_log, kafka_log, remote_log, and
+// spooled_log, which stands before another one.
 // Never applies, filters or decides anything.
 #pragma once
 
@@ -65,6 +66,9 @@ public:
   // After a failed write the log is read-only; this tries to bring it back. Cheap when writable() already.
   virtual status reopen() = 0;
   virtual bool writable() const noexcept = 0;
+
+  // True of a log that takes no records from here, ever.
+  virtual bool read_only() const noexcept { return false; }
 
   // Registers the one callback that is told, from any thread, that there may be something new to read.
   virtual void on_appended(std::function<void()> callback) = 0;

@@ -1,14 +1,13 @@
 #include "storage/kafka_client.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include "config/telemetry.hpp"
+#include "storage/secret_file.hpp"
 
 namespace adtrack::storage::kafka {
 namespace {
@@ -63,18 +62,6 @@ rd_kafka_resp_err_t on_request(rd_kafka_t*, int, const char*, int32_t broker, in
 
 rd_kafka_resp_err_t on_new(rd_kafka_t* rk, const rd_kafka_conf_t*, void* opaque, char*, size_t) {
   return rd_kafka_interceptor_add_on_request_sent(rk, "adtrack", on_request, opaque);
-}
-
-// The first line of a file.
-result<std::string> read_secret(const std::string& path, std::string_view setting) {
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  std::string line;
-  if (!in || !std::getline(in, line))
-    return status{errc::mismatch,
-                  std::string(setting) + " cannot be read: " + path + ": " + (errno != 0 ? std::strerror(errno) : "it is empty")};
-  if (!line.empty() && line.back() == '\r') line.pop_back();
-  return line;
 }
 
 class settings_writer {

@@ -120,6 +120,8 @@ BOOST_AUTO_TEST_CASE(a_log_that_refuses_to_be_written_makes_it_not_ready) {
   f.log->next = adtrack::testing::scripted_log::mood::fail;
   f.log->append({{0, "x"}}, [](auto) {});
   BOOST_TEST(f.door->ready().reason == "the log refuses to be written");
+  f.log->anothers = true;
+  BOOST_TEST(f.door->ready().reason == "this node answers from another one's log and takes no events");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

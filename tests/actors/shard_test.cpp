@@ -123,6 +123,19 @@ BOOST_AUTO_TEST_CASE(a_control_record_that_is_in_force_is_not_logged_again) {
   BOOST_TEST(f.context->status->report().ready);
 }
 
+BOOST_AUTO_TEST_CASE(nothing_is_logged_where_the_log_is_another_nodes) {
+  fixture f;
+  f.log->anothers = true;
+  control other = f.wanted;
+  other.repeat_click_s += 1;
+  f.append_control(other);
+  f.append_event(1);
+  f.open();
+  BOOST_TEST(f.log->end(0).offset == 2);
+  f.context->status->set_catalogue_loaded(true);
+  BOOST_TEST(f.context->status->report().ready);
+}
+
 BOOST_AUTO_TEST_CASE(changed_settings_are_logged_once_the_shard_stands_where_the_log_ended) {
   fixture f;
   auto earlier = f.wanted;
