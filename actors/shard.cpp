@@ -260,7 +260,7 @@ void shard_state::check_control() {
   // Once ours is applied we are done even if a later record of another node says something else: two nodes must not fight.
   const bool ours_applied = control_acked_ && control_offset_ >= 0 && engine_->next_offset() > control_offset_;
   // What another node's log says is what counts there, whatever is wanted here.
-  if (in_force || ours_applied || context_->log().read_only()) {
+  if (in_force || ours_applied || !context_->log().takes_records()) {
     control_done_ = true;
     context_->status->control_logged(shard_);
     context_->status->caught_up(shard_);

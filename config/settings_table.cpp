@@ -418,8 +418,8 @@ std::string check_together(const settings& s) {
             ": must not be more than half of http.max_buffered_bytes, which is " + std::to_string(s.http.max_buffered_bytes);
   if (wrong.empty() && s.admin.host.empty() && s.admin.port != settings().admin.port)
     wrong = "admin.port is " + std::to_string(s.admin.port) + ", but there is no admin listener: set admin.host";
-  if (wrong.empty() && (s.log.backend == log_backend::remote) == s.remote.url.empty())
-    wrong = s.remote.url.empty() ? "log.backend is remote: remote.url must name a node" : "remote.url is for log.backend remote";
+  if (wrong.empty() && s.log.backend == log_backend::remote && s.remote.url.empty())
+    wrong = "log.backend is remote: remote.url must name a node";
   if (wrong.empty()) wrong = check_tls(s);
   return wrong.empty() && s.log.backend == log_backend::kafka ? check_kafka(s) : wrong;
 }

@@ -67,8 +67,8 @@ public:
   virtual status reopen() = 0;
   virtual bool writable() const noexcept = 0;
 
-  // True of a log that takes no records from here, ever.
-  virtual bool read_only() const noexcept { return false; }
+  // False of a log that takes no records from here, ever.
+  virtual bool takes_records() const noexcept { return true; }
 
   // Registers the one callback that is told, from any thread, that there may be something new to read.
   virtual void on_appended(std::function<void()> callback) = 0;

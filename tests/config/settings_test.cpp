@@ -94,6 +94,11 @@ BOOST_AUTO_TEST_CASE(a_port_for_admin_calls_needs_its_address) {
   BOOST_TEST(read({"--admin.port", "0", "--admin.host", "::1"}).values.admin.port == 0);
 }
 
+BOOST_AUTO_TEST_CASE(another_nodes_log_needs_that_node) {
+  check_refused(read({"--log.backend", "remote"}), "log.backend is remote: remote.url must name a node");
+  BOOST_TEST((read({"--log.backend", "remote", "--remote.url", "http://a:1"}).action == start_action::run));
+}
+
 BOOST_AUTO_TEST_CASE(tls_files_need_each_other) {
   const std::string both = "tls.certificate_file and tls.key_file: either both are set or none";
   check_refused(read({"--tls.certificate_file", "c"}), both);
@@ -147,7 +152,7 @@ BOOST_AUTO_TEST_CASE(a_bad_choice_is_refused_with_the_choices) {
   check_refused(read({"--privacy.ip", "hash"}), "privacy.ip is \"hash\" (flag --privacy.ip): must be one of mask, drop");
   check_refused(read({"--log.outage", "queue"}), "log.outage is \"queue\" (flag --log.outage): must be one of spool, reject");
   check_refused(read({"--log.backend", "files"}),
-                "log.backend is \"files\" (flag --log.backend): must be one of embedded, kafka");
+                "log.backend is \"files\" (flag --log.backend): must be one of embedded, kafka, remote");
 }
 
 BOOST_AUTO_TEST_CASE(kafka_needs_brokers_and_settings_that_go_together) {

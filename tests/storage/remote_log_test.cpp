@@ -57,7 +57,7 @@ private:
     if (shard >= lines_.size()) return;
     const auto& of = lines_[shard];
     const auto end = static_cast<int64_t>(of.size());
-    const auto from = q.has_param("from") ? std::stoll(q.get_param_value("from")) : begin.load();
+    const int64_t from = q.has_param("from") ? std::stoll(q.get_param_value("from")) : begin.load();
     r.status = 409;
     if (from < begin || from > end) return;
     r.status = 200;
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE(it_takes_no_records) {
   log->append({{0, "{}"}, {1, "{}"}}, [&](auto outcomes) { said = std::move(outcomes); });
   BOOST_REQUIRE(said.size() == 2u);
   for (const auto& one : said) BOOST_TEST((one.fate == append_fate::refused));
-  BOOST_TEST(log->read_only());
+  BOOST_TEST(!log->takes_records());
   BOOST_TEST(!log->writable());
   BOOST_TEST(!log->reopen().ok());
   BOOST_TEST(!log->trim(0, 0).ok());

@@ -41,7 +41,7 @@ public:
   storage::status trim(uint32_t partition, int64_t below) override { return under_->trim(partition, below); }
   storage::status reopen() override;
   bool writable() const noexcept override { return writable_; }
-  bool read_only() const noexcept override { return anothers; }
+  bool takes_records() const noexcept override { return !anothers; }
   void on_appended(std::function<void()> callback) override;
   uint64_t generation(uint32_t) override { return next_generation; }
   storage::status health() override { return shape; }
@@ -54,7 +54,7 @@ public:
   mood next = mood::take;
   bool reopens = true;
   bool reads_fail = false;
-  bool anothers = false;      // what read_only() says
+  bool anothers = false;      // it takes no records
   bool reads_nothing = false; // as a log that has not fetched yet
   std::function<void()> before_read;
   uint64_t next_generation = 0; // what generation() says

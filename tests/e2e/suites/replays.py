@@ -131,7 +131,7 @@ def _(t):
     same = ["--set", "traffic.repeat_click_secs=0"]
     said = _run("restate.sh", server, *same, "--set", f"rules.bots_file={directory}/bots.txt").stdout
     equal(said, "ad 5: click_count 10 -> 5, unique_clicks 10 -> 5, invalid_bot 0 -> 5\n", "with a list of bots")
-    said = _run("restate.sh", server, *same, "--set", f"rules.datacenters_files={directory}/centers.txt").stdout
+    said = _run("restate.sh", server, *same, "--set", f"rules.datacenters_file={directory}/centers.txt").stdout
     equal(said, "ad 5: click_count 10 -> 9, unique_clicks 10 -> 9, invalid_datacenter 0 -> 1\n", "with a list of data centers")
     server.stop()
 
