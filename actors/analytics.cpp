@@ -120,7 +120,7 @@ analytics_answer merge(std::vector<shard_part> parts, const analytics_query& que
     out.lag_ms = lag < 0 || out.lag_ms < 0 ? -1 : std::max(out.lag_ms, lag);
     if (part.rows) {
       out.total += part.answer->total;
-      out.finest = std::max(out.finest, part.answer->finest);
+      out.finest = std::max({out.finest, part.finest, part.answer->finest});
     }
     part.answer->rows.clear();
     out.shards.push_back(std::move(*part.answer));
@@ -171,6 +171,7 @@ void analytics_state::ask(const gather_ptr& g) {
     q.window = window;
     q.timeout_ms = static_cast<uint32_t>(timeout.count());
     if (g->round > 1) q.min_positions.clear(); // reached in the first round
+    if (part.answer) part.finest = std::max(part.finest, part.answer->finest);
     part.answer.reset();
     self_->request(shards_[part.shard], timeout, query_atom_v, std::move(q))
         .then(

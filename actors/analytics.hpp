@@ -20,6 +20,8 @@ struct shard_part {
   std::vector<uint64_t> ad_ids;       // of this shard; empty: all
   bool rows = true;                   // false: asked only because of a min_position
   std::optional<shard_answer> answer; // of the newest round
+  // Of all rounds: a window that another round has widened looks to its shard as if it had been asked for.
+  resolution finest = resolution::second;
 
   log_fault known_fault = log_fault::none; // of a shard that did not answer
 };

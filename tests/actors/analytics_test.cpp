@@ -21,7 +21,7 @@ struct shard_script {
   int64_t lag_ms = 0;
   log_fault fault = log_fault::none;
   series_fault fault_of_series = series_fault::none;
-  int64_t widen_s = 0; // window edges go to multiples of it
+  int64_t widen_s = 0; // the window's edge goes to a multiple of it; one that is there already says nothing of that
   std::vector<uint64_t> ads;
   std::vector<analytics_query> asked;
   std::vector<caf::typed_response_promise<shard_answer>> held;
@@ -42,7 +42,7 @@ shard_answer answer_of(const shard_script& script, uint32_t number, const analyt
   out.lag_ms = script.lag_ms;
   out.fault = script.fault;
   out.window = q.window;
-  if (script.widen_s != 0) {
+  if (script.widen_s != 0 && out.window.since_s % script.widen_s != 0) {
     out.window.since_s -= out.window.since_s % script.widen_s;
     out.finest = resolution::hour;
   }

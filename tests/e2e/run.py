@@ -144,6 +144,8 @@ def main():
     parser.add_argument("--flood-seconds", type=int, default=5, help="floods: how long each takes (120 is the long form)")
     parser.add_argument("--flood-connections", type=int, default=300, help="floods: of slow clients (1000 is the long form)")
     parser.add_argument("--events", type=int, default=50_000, help="million: distinct events, each sent 5 times (1000000 is the long form)")
+    parser.add_argument("--oracle-events", type=int, default=20_000, help="oracle: random events (2000000 is the long form)")
+    parser.add_argument("--questions", type=int, default=400, help="oracle: random questions (10000 is the long form)")
     parser.add_argument("--seed", type=int, default=None, help="of everything random; printed")
     parser.add_argument("--match", default="", help="only cases whose sentence holds this text")
     parser.add_argument("--keep", action="store_true", help="keep the data directories and logs")
