@@ -48,7 +48,8 @@ bool read_line(simdjson::dom::parser& parser, std::string_view line, stored_reco
   if (object["offset"].get(out.offset) != simdjson::SUCCESS || object["time"].get(time) != simdjson::SUCCESS) return false;
   if (!parse_rfc3339(time, "", unix_us)) return false;
   out.time_ms = unix_us / 1'000;
-  if (object["base64"].get(packed) == simdjson::SUCCESS) return absl::Base64Unescape(absl::string_view(packed.data(), packed.size()), &out.value);
+  if (object["base64"].get(packed) == simdjson::SUCCESS)
+    return absl::Base64Unescape(absl::string_view(packed.data(), packed.size()), &out.value);
   constexpr std::string_view name = ",\"record\":";
   const auto at = line.find(name); // the first one: what stands before it are a number and a time
   if (at == std::string_view::npos) return false;
