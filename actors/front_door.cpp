@@ -97,7 +97,7 @@ readiness front_door::ready() {
   if (out.ready && clock_.jumped()) out.reason = jumped_text;
   if (out.ready && !context_->log().writable())
     out.reason = !context_->log().takes_records() ? "this node answers from another one's log and takes no events"
-                                             : "the log refuses to be written";
+                                                  : "the log refuses to be written";
   out.ready = out.reason.empty();
   return out;
 }

@@ -42,7 +42,7 @@ struct node_options {
   size_t log_batch_records = 10'000; // records an append, about
   size_t reader_batch_records = 2'000;
   size_t reader_batch_bytes = 4u << 20;
-  size_t log_page_bytes = 1u << 20; // of records that are asked for over the gateway
+  size_t log_page_bytes = 1u << 20;   // of records that are asked for over the gateway
   uint32_t reader_credit_batches = 4; // batches on their way to one shard
   uint32_t reader_sweep_ms = 10;      // under load the reader looks at each of four or more partitions once in this time
   uint32_t reader_poll_ms = 100;      // looks this often even if nobody woke it

@@ -48,7 +48,7 @@ struct connection : timer_node {
   size_t sent = 0; // of `out`
   size_t accounted = 0;
   size_t discarded = 0;
-  std::vector<unanswered> waiting; // in the order of the requests
+  std::vector<unanswered> waiting;      // in the order of the requests
   std::shared_ptr<event_stream> stream; // once one has begun: nothing but its events is sent any more, and nothing is read
 
   waits_for armed = waits_for::request;
