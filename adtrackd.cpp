@@ -456,6 +456,11 @@ int run(const settings& s, const sigset_t& signals) {
     parts.open_inbox = [&kafka = *kafka] { return storage::open_kafka_inbox(kafka); };
     parts.parse_event = inbox_parser(s);
   }
+  parts.troubles = [&rules] {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (auto& list : rules.states()) out.emplace_back(std::string("list of ") + list.name, std::move(list.trouble));
+    return out;
+  };
   parts.every_second = [shown = std::make_shared<log_metrics>(*log, metrics)] { shown->publish(); };
   parts.fatal = [](const std::string& why) {
     config::log(log_level::error, "adtrackd", "fatal", why);

@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "actors/gateway.hpp"
 #include "model/control.hpp"
@@ -91,6 +93,8 @@ struct node_parts {
   std::function<traffic_stamp(const submission&)> judge;
   // Called every second on a thread of the node's own, for what only the caller can publish. May be empty; must not block.
   std::function<void()> every_second;
+  // Likewise: what the caller knows to be degraded, by name; an empty text says that it is not.
+  std::function<std::vector<std::pair<std::string, std::string>>()> troubles;
   // Called once, from any thread, when an actor died: the process must exit rather than limp.
   std::function<void(const std::string& why)> fatal;
 };

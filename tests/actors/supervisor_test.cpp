@@ -24,6 +24,7 @@ struct fixture : actor_fixture {
     auto parts = context->parts;
     parts.fatal = [this](const std::string& why) { deaths.push_back(why); };
     parts.every_second = [this] { ++seconds; };
+    parts.troubles = [this] { return troubles; };
     std::string error;
     context = make_context(context->options, std::move(parts), error);
     context->flights->bind(&sink);
@@ -33,6 +34,7 @@ struct fixture : actor_fixture {
   }
   std::vector<std::string> deaths;
   int seconds = 0;
+  std::vector<std::pair<std::string, std::string>> troubles;
   caf::actor watched;
 };
 
@@ -102,6 +104,17 @@ BOOST_AUTO_TEST_CASE(what_waits_in_the_spool_is_published_and_degrades) {
   f.log->waiting_records = 0;
   f.advance(milliseconds(1'000));
   BOOST_TEST(f.metrics.spool_records().Value() == 0.0);
+  BOOST_TEST(f.context->status->report().degraded.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_the_caller_knows_to_be_degraded_is_said_until_it_is_not) {
+  fixture f;
+  f.troubles = {{"list of agents", "line 2 is no expression"}, {"list of countries", ""}};
+  f.advance(milliseconds(1'000));
+  BOOST_REQUIRE(f.context->status->report().degraded.size() == 1u);
+  BOOST_TEST(f.context->status->report().degraded[0] == "list of agents: line 2 is no expression");
+  f.troubles[0].second.clear();
+  f.advance(milliseconds(1'000));
   BOOST_TEST(f.context->status->report().degraded.empty());
 }
 

@@ -164,9 +164,12 @@ def _(t):
     _wait("the list is said to be unusable", lambda: usable("datacenters") == 0)
     equal(usable("agents"), 1, "the other list")
     check("changing.txt, line 2" in server.log_text(), f"the log names file and line: {server.log_tail()}")
+    degraded = lambda: server.get("/readyz").expect(200).json()["degraded"]
+    _wait("/readyz says so", lambda: any("list of datacenters" in text and "line 2" in text for text in degraded()))
     counts({"datacenter": 2, "bot": 2}, 0)
     _write("changing.txt", "")
     _wait("the list is usable again", lambda: usable("datacenters") == 1)
+    _wait("/readyz says that, too", lambda: degraded() == [])
     counts({"bot": 2}, 2)
     server.restart(hard=True)
     _sums(_row(server, first), 2, {"datacenter": 1, "bot": 1})
