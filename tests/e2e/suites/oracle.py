@@ -250,6 +250,8 @@ class Comparison:
         self.sketches = set()  # (row, true number, shown number)
 
     def ask(self, q):
+        if self.questions and self.questions % 1_000 == 0:  # the long form takes long
+            print(f"       {self.questions} questions, {len(self.differences)} differences", flush=True)
         self.questions += 1
         try:
             self._ask(q)
