@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the benchmarks side by side and prints their tables; tests/bench/README.md says how to read them.
-# `bench.sh` runs front, batch, idle, query and apply, `bench.sh PART...` those named: also kafka, which starts a real broker of its own.
-# Installs nginx-light, wrk and Go when they are missing, and builds what is not built. Can be run again.
+# `bench.sh` runs front, batch, idle, query and apply, `bench.sh PART...` those named: also kafka and postgres, which start a real broker and
+# a PostgreSQL 15 of their own. Installs nginx-light, wrk and Go when they are missing, and builds what is not built. Can be run again.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -88,11 +88,30 @@ part_kafka() {
   python3 tests/bench/kafka.py --go-peer "$PWD/build/go_kafka_peer" --load "$PWD/build/bench/tests/bench/bench_kafka" --dir "$work" \
     --rounds "${BENCH_ROUNDS:-3}" --seconds "${BENCH_SECONDS:-5}"
 }
+# PostgreSQL 15 without the cluster that Debian would make and start with it: told so for as long as the installation takes.
+install_postgres() {
+  local told=/etc/postgresql-common/createcluster.d/adtrack-bench.conf
+  # shellcheck source=scripts/lib.sh
+  . scripts/lib.sh
+  if [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then
+    install_packages postgresql-common
+    printf 'create_main_cluster = false\n' | as_root install -D -m 644 /dev/stdin "$told"
+    install_packages postgresql-15
+    as_root rm "$told"
+  fi
+  install_packages postgresql-15-hll python3-psycopg2
+}
+part_postgres() {
+  (install_postgres)
+  # Debian's own Python, for which its psycopg2 is made.
+  /usr/bin/python3 tests/bench/postgres.py --dir "$work" --ads "${BENCH_ADS:-100000}" --events "${BENCH_EVENTS:-2000000}" --rate "${BENCH_RATE:-5000}" \
+    --queries "${BENCH_QUERIES:-2000}"
+}
 
 parts=("$@")
 [ "$#" -gt 0 ] || parts=(front batch idle query apply)
 for part in "${parts[@]}"; do
-  declare -F "part_$part" > /dev/null || die "unknown part $part: front, batch, idle, query, apply or kafka"
+  declare -F "part_$part" > /dev/null || die "unknown part $part: front, batch, idle, query, apply, kafka or postgres"
 done
 for part in "${parts[@]}"; do
   say

@@ -154,7 +154,7 @@ def ads_of_all_shards(t, known):
 
 
 def fill(t, known, rng):
-    """Sends all events, stage by stage; of each, its last positions."""
+    """Sends all events, stage by stage, and waits until the shards have counted them."""
     count, plan, ticking, ticks, positions = t.options.oracle_events, stages(t), [], itertools.count(1), {}
     events = Events(rng, count)
     for number, days_ago in enumerate(plan):
@@ -169,7 +169,7 @@ def fill(t, known, rng):
             ticking = ads_of_all_shards(t, known)
         first = 2 * number
         centres = CENTRES[first:] if number == len(plan) - 1 else CENTRES[first:first + 6]
-        made = events.make(count // len(plan), centres)
+        made = events.make(-(-count // len(plan)), centres)
         while part := [event for _, event in zip(range(BATCH), made)]:
             positions.update(send(t, part, known))
         check(time.monotonic() - began < 3_000, "a stage took so long that clicks were forgotten meanwhile: send fewer events, or on a quieter machine")
@@ -250,6 +250,8 @@ class Comparison:
         self.sketches = set()  # (row, true number, shown number)
 
     def ask(self, q):
+        if self.questions and self.questions % 1_000 == 0:  # the long form takes long
+            print(f"       {self.questions} questions, {len(self.differences)} differences", flush=True)
         self.questions += 1
         try:
             self._ask(q)
