@@ -19,7 +19,13 @@ std::vector<cover_piece> cover(const time_window& window) {
     hi = down;
   }
   if (lo < hi) left.push_back({86'400, lo, hi});
-  left.insert(left.end(), right.rbegin(), right.rend());
+  // Runs of both sides that meet, as the hours around a midnight, are one; but not seconds, which lie within one minute each.
+  for (auto piece = right.rbegin(); piece != right.rend(); ++piece) {
+    if (!left.empty() && piece->bucket_s != 1 && left.back().bucket_s == piece->bucket_s && left.back().to_s == piece->from_s)
+      left.back().to_s = piece->to_s;
+    else
+      left.push_back(*piece);
+  }
   return left;
 }
 

@@ -133,8 +133,11 @@ public:
     std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options));
     for (it->Seek(slice(from)); it->Valid(); it->Next())
       if (!visit(view(it->key()), view(it->value()))) break;
-    return to_status(it->status(), "cannot scan the shard store at " + name_);
+    return scanned(*it);
   }
+
+  std::unique_ptr<rocksdb::Iterator> iterator() const { return std::unique_ptr<rocksdb::Iterator>(db_.NewIterator(options_)); }
+  status scanned(const rocksdb::Iterator& it) const { return to_status(it.status(), "cannot scan the shard store at " + name_); }
 
 private:
   rocksdb::DB& db_;
@@ -146,19 +149,39 @@ class rocksdb_snapshot final : public store_reader {
 public:
   rocksdb_snapshot(std::shared_ptr<rocksdb::DB> db, const std::string& name)
       : db_(std::move(db)), at_(db_->GetSnapshot()), reader_(*db_, at_, name) {}
-  ~rocksdb_snapshot() override { db_->ReleaseSnapshot(at_); }
+  ~rocksdb_snapshot() override {
+    spare_.reset(); // before what it reads
+    db_->ReleaseSnapshot(at_);
+  }
   rocksdb_snapshot(const rocksdb_snapshot&) = delete;
   rocksdb_snapshot& operator=(const rocksdb_snapshot&) = delete;
   result<std::string> get(std::string_view key) const override { return reader_.get(key); }
+  // Whoever asks for many ranges asks for them in the order of keys: then the iterator of the scan before stands where this one begins,
+  // or a few keys before, and a seek costs more than these. A scan within a scan has an iterator of its own.
   status scan(std::string_view from, std::string_view to,
               const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-    return reader_.scan(from, to, visit);
+    auto it = std::move(spare_);
+    const bool ahead = it && !stands_from_.empty() && from >= stands_from_;
+    if (!it) it = reader_.iterator();
+    const auto before = [&] { return it->Valid() && view(it->key()) < from; };
+    for (int steps = 0; ahead && before() && steps < steps_max; ++steps) it->Next();
+    if (!ahead || before()) it->Seek(slice(from));
+    bool to_the_end = true;
+    for (; to_the_end && it->Valid() && view(it->key()) < to; it->Next()) to_the_end = visit(view(it->key()), view(it->value()));
+    auto why = reader_.scanned(*it);
+    stands_from_ = why.ok() ? to : std::string_view();
+    spare_ = std::move(it);
+    return why;
   }
 
 private:
+  static constexpr int steps_max = 8;
+
   std::shared_ptr<rocksdb::DB> db_;
   const rocksdb::Snapshot* at_;
   reader_base reader_;
+  mutable std::unique_ptr<rocksdb::Iterator> spare_; // of one thread at a time, as the snapshot is
+  mutable std::string stands_from_;                  // from here on spare_ has passed no key; empty: nobody knows
 };
 
 class rocksdb_store final : public shard_store {

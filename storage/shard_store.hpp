@@ -49,7 +49,7 @@ public:
   virtual status write(store_batch& batch) = 0;
   virtual status sync() = 0; // every earlier write survives a power loss
   virtual void set_horizons(const store_horizons& horizons) = 0;
-  // A frozen reader; may outlive later writes but not the store.
+  // A frozen reader, for one thread at a time; may outlive later writes but not the store.
   virtual std::shared_ptr<const store_reader> snapshot() = 0;
 };
 

@@ -45,6 +45,12 @@ BOOST_AUTO_TEST_CASE(a_second_within_a_minute_is_one_piece) {
   BOOST_TEST((cover({61, 62}) == expected));
 }
 
+BOOST_AUTO_TEST_CASE(hours_around_a_midnight_are_one_piece_and_seconds_around_a_minute_are_two) {
+  std::vector<cover_piece> hours{{3'600, 82'800, 90'000}}, seconds{{1, 59, 60}, {1, 60, 61}};
+  BOOST_TEST((cover({82'800, 90'000}) == hours));
+  BOOST_TEST((cover({59, 61}) == seconds));
+}
+
 BOOST_AUTO_TEST_CASE(every_window_is_covered_exactly_once) {
   std::mt19937_64 rng(7);
   for (int i = 0; i < 20'000; ++i) {

@@ -1,6 +1,8 @@
 // One suite for every shard store.
 #include "storage/shard_store.hpp"
 
+#include <set>
+
 #include <boost/mpl/list.hpp>
 #include <boost/test/unit_test.hpp>
 
@@ -8,6 +10,7 @@
 #include "storage/row_value.hpp"
 #include "storage/shard_keys.hpp"
 #include "tests/support/scratch_dir.hpp"
+#include "tests/support/seeded.hpp"
 
 using namespace adtrack;
 using namespace adtrack::storage;
@@ -91,6 +94,41 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_scan_is_half_open_in_key_order_and_stops_when_to
   auto why = f.store->scan("a", "z", [&](auto, auto) { return ++seen < 2; });
   BOOST_TEST(why.ok());
   BOOST_TEST(seen == 2);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(scans_of_a_snapshot_are_the_same_whatever_was_scanned_before_or_is_being_scanned, F, fixtures) {
+  F f;
+  auto random = test::seeded();
+  std::set<std::string> all;
+  const auto some_key = [&] { return std::to_string(1'000 + random() % 500); };
+  write(*f.store, [&](store_batch& b) {
+    for (int i = 0; i < 200; ++i) b.put(*all.insert(some_key()).first, "x");
+  });
+  const auto snapshot = f.store->snapshot();
+  const auto expected = [&](const std::string& from, const std::string& to, size_t most) {
+    std::vector<std::string> out;
+    for (auto it = all.lower_bound(from); it != all.end() && *it < to && out.size() < most; ++it) out.push_back(*it);
+    return out;
+  };
+  std::string ended;
+  for (int i = 0; i < 3'000; ++i) {
+    // Mostly going on from where the one before ended.
+    std::string from = random() % 4 == 0 || ended.empty() ? some_key() : ended, to = some_key(), inner = some_key();
+    if (to < from) std::swap(from, to);
+    const size_t most = random() % 3 == 0 ? 1 + random() % 3 : 1'000;
+    const bool nested = random() % 5 == 0;
+    std::vector<std::string> seen;
+    BOOST_REQUIRE(snapshot
+                      ->scan(from, to,
+                             [&](std::string_view key, std::string_view) {
+                               seen.emplace_back(key);
+                               if (nested) BOOST_REQUIRE((keys_between(*snapshot, inner, "2") == expected(inner, "2", 1'000)));
+                               return seen.size() < most;
+                             })
+                      .ok());
+    BOOST_REQUIRE((seen == expected(from, to, most)));
+    ended = to;
+  }
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_range_goes_at_once_and_what_is_put_after_it_stays, F, fixtures) {
