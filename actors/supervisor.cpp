@@ -54,7 +54,7 @@ void supervisor_state::measure() {
   context_->metrics().spool_records().Set(static_cast<double>(waiting));
   context_->status->set_trouble("spool", waiting == 0 ? "" : std::to_string(waiting) + " records wait in the spool for the log");
   if (context_->parts.troubles)
-    for (const auto& [name, text] : context_->parts.troubles()) context_->status->set_trouble(name, text);
+    for (const auto& [what, why] : context_->parts.troubles()) context_->status->set_trouble(what, why);
   if (context_->parts.every_second) context_->parts.every_second();
   self_->delayed_send(self_, measure_interval, poll_atom_v);
 }

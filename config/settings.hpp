@@ -171,7 +171,7 @@ struct settings {
   } buckets;
 
   struct shards_section {
-    uint32_t commit_records = 50'000;
+    uint32_t commit_records = 70'000;
     uint32_t commit_ms = 1'000;
     uint32_t cache_mb = 512;
     uint32_t block_cache_mb = 256;

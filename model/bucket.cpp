@@ -33,8 +33,8 @@ void bucket_row::merge_clickers_into(visitor_set& out) const {
 }
 
 size_t bucket_row::memory_bytes() const noexcept {
-  size_t n =
-      sizeof(bucket_row) + clickers.memory_bytes() + seconds.capacity() * sizeof(second_cell) + adtrack::memory_bytes(groups);
+  size_t n = sizeof(bucket_row) + clickers.memory_bytes() + seconds.capacity() * sizeof(second_cell) +
+             adtrack::memory_bytes(groups) + tags.of_cell.capacity() * sizeof(uint32_t);
   for (const auto& c : seconds) n += c.clickers.memory_bytes();
   return n;
 }

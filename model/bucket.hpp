@@ -50,6 +50,7 @@ struct bucket_row {
   std::vector<second_cell> seconds; // minute only, sorted
   bool seconds_gone = false;        // minute only: a late event came after its seconds had expired
   group_cells groups;               // hour_groups only, and all that it has
+  group_tags tags;                  // of groups
   uint32_t children = 0;  // bit n: the n-th bucket of the next finer level has (had) a row; day, hour, quarter-hour only
   int64_t written_ms = 0; // shard's clock when last written
   uint64_t hash = 0;      // of the content as of the last rehash(); what the shard's state sum holds of this row

@@ -45,6 +45,12 @@ struct group_cell {
 };
 using group_cells = std::vector<group_cell>; // those of one dimension in the order in which they came
 
+// What whoever adds events calls the cells, in their order, so that it finds them without reading their names; no part of the content.
+struct group_tags {
+  uint32_t epoch = 0; // of the names; tags of another epoch say nothing
+  std::vector<uint32_t> of_cell;
+};
+
 // Where the cell of a value stands, made when there is none; `other`'s when there are too many.
 size_t cell_of(group_cells& cells, group_dimension dimension, std::string_view name);
 

@@ -18,6 +18,7 @@ void group_adder::use_names(const std::vector<std::string>& batch_names, bool id
   if (idle && names_.size() > names_kept) {
     names_.resize(1);
     numbers_.clear();
+    ++epoch_;
     for (auto& cells : known_) std::vector<known_cell>().swap(cells);
   }
   of_batch_.clear();
@@ -36,8 +37,12 @@ void group_adder::take(shard_record& r) const noexcept {
   for (auto* number : {&r.browser, &r.os, &r.country}) *number = *number < of_batch_.size() ? of_batch_[*number] : 0;
 }
 
-void group_adder::begin(group_cells& cells, bool note_added) {
+void group_adder::begin(bucket_row& row, bool note_added) {
+  auto& cells = row.groups;
   cells_ = &cells;
+  tags_ = &row.tags.of_cell;
+  if (row.tags.epoch != epoch_) tags_->clear();
+  row.tags.epoch = epoch_;
   note_added_ = note_added;
   clickers_.clear();
   if (cells.empty()) cells.reserve(cells_at_first);
@@ -46,11 +51,22 @@ void group_adder::begin(group_cells& cells, bool note_added) {
   for (auto& known : known_) known.clear();
 }
 
+// Names are read only where no tag says which cell it is: they lie far apart.
+size_t group_adder::find_cell(group_dimension d, uint32_t value, std::string_view name) {
+  const auto tag = value << 3 | static_cast<uint32_t>(d);
+  const auto found = std::find(tags_->begin(), tags_->end(), tag);
+  if (found != tags_->end()) return static_cast<size_t>(found - tags_->begin());
+  const auto at = cell_of(*cells_, d, name);
+  if (tags_->size() < cells_->size()) tags_->resize(cells_->size());
+  (*tags_)[at] = tag; // of `other`'s cell, the newest value that it took
+  return at;
+}
+
 uint32_t group_adder::cell_for(group_dimension d, uint32_t value, std::string_view name) {
   auto& known = known_[static_cast<size_t>(d)];
   if (known.size() <= value) known.resize(value + 1);
   auto& at = known[value];
-  if (at.run != run_) at = {run_, static_cast<uint32_t>(cell_of(*cells_, d, name))};
+  if (at.run != run_) at = {run_, static_cast<uint32_t>(find_cell(d, value, name))};
   return at.cell;
 }
 
@@ -84,6 +100,7 @@ void group_adder::finish() {
     if (note_added_) cell.added.add_all(fresh);
   }
   cells_ = nullptr;
+  tags_ = nullptr;
 }
 
 } // namespace adtrack::storage

@@ -10,10 +10,12 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "model/bucket.hpp"
 #include "model/event.hpp"
-#include "model/groups.hpp"
 
 namespace adtrack::storage {
+
+static_assert(group_dimension_count <= 8, "a tag has three bits for it");
 
 class group_adder {
 public:
@@ -24,7 +26,7 @@ public:
   void take(shard_record& r) const noexcept;
 
   // A run: events of one ad and hour in log order. `note_added`: what changes is noted in the cells too.
-  void begin(group_cells& cells, bool note_added);
+  void begin(bucket_row& row, bool note_added);
   void add(const shard_record& taken);
   void finish();
 
@@ -36,12 +38,15 @@ private:
     uint32_t cell = 0;
   };
   uint32_t cell_for(group_dimension d, uint32_t value, std::string_view name);
+  size_t find_cell(group_dimension d, uint32_t value, std::string_view name);
 
   std::vector<std::string> names_{{}};
   absl::flat_hash_map<std::string, uint32_t> numbers_; // of names_ but the empty one
   std::vector<uint32_t> of_batch_;                     // the batch's numbers to ours
+  uint32_t epoch_ = 1;                                 // another one when names have been forgotten
 
   group_cells* cells_ = nullptr;
+  std::vector<uint32_t>* tags_ = nullptr; // of cells_; 0: none yet
   bool note_added_ = false;
   uint32_t run_ = 0;
   std::array<std::vector<known_cell>, group_dimension_count> known_; // by value: looked up by name once a run

@@ -208,7 +208,8 @@ status engine::apply(const record_batch& batch) {
   if (batch.last.offset >= 0) state_.last = batch.last;
   // Where a group ends decides nothing: it depends on the batches that came. Never within one: the last record of what is
   // committed must be known.
-  if (uncommitted_ >= options_.commit_records)
+  // At a digest's mark everything has just been settled and hashed: what a commit there has left to do is little.
+  if (uncommitted_ >= options_.commit_records || (fresh_digests_ > 0 && uncommitted_ >= options_.commit_records / 4))
     if (auto why = commit(); !why.ok()) return why;
   // While batches are small the shard keeps up, and a question or commit should find little left to do; grouping pays when it
   // catches up.

@@ -23,7 +23,7 @@ namespace adtrack::storage {
 
 struct shard_options {
   uint32_t shard = 0;
-  size_t commit_records = 50000;           // records a commit group, up to the end of the batch that fills it
+  size_t commit_records = 70'000;          // records a commit group, up to the end of the batch that fills it
   size_t cache_bytes = 32u << 20;          // clean and dirty rows held in memory
   size_t dedupe_bytes = 32u << 20;         // open segment index and filters
   std::shared_ptr<background> worker = {}; // merges runs of identities; null: merged on the calling thread

@@ -228,7 +228,7 @@ status shard_rows::settle_groups(size_t from, size_t to) {
       if (auto why = obtain(ad, {r.ad_id, bucket_level::hour, start_s}, true, hour, made); !why.ok()) return why;
       // Never stored without its hour.
       if (auto why = obtain(ad, {r.ad_id, bucket_level::hour_groups, start_s}, hour->stored, row, made); !why.ok()) return why;
-      groups_.begin(writable(*row, t.clock_ms).groups, row->stored);
+      groups_.begin(writable(*row, t.clock_ms), row->stored);
     }
     row->row->written_ms = std::max(row->row->written_ms, t.clock_ms);
     groups_.add(r);

@@ -50,7 +50,7 @@ uint32_t skewed(uint64_t h, uint32_t n) {
 }
 
 // Event n of an endless stream at `rate` events a second; half are clicks, visitors repeat and so does what they use.
-shard_record make(uint64_t n, uint64_t ads, uint64_t rate) {
+shard_record make(uint64_t n, uint64_t ads, uint64_t rate, bool countries) {
   shard_record r;
   uint64_t h = mix(n + 1);
   r.type = h & 1 ? event_type::click : event_type::impression;
@@ -66,7 +66,7 @@ shard_record make(uint64_t n, uint64_t ads, uint64_t rate) {
   r.device = static_cast<device_class>(1 + skewed(v, 3));
   r.browser = first_browser + skewed(v >> 3, first_os - first_browser);
   r.os = first_os + skewed(v >> 7, first_country - first_os);
-  r.country = first_country + skewed(v >> 11, static_cast<uint32_t>(names.size()) - first_country);
+  if (countries) r.country = first_country + skewed(v >> 11, static_cast<uint32_t>(names.size()) - first_country);
   if (h % 50 == 0) r.invalid = invalid_reason::bot;
   return r;
 }
@@ -80,6 +80,7 @@ void must(const status& s) {
 struct feeder {
   shard_engine& engine;
   uint64_t ads, rate;
+  bool countries;     // a database says where visitors are
   uint64_t fresh = 0; // events made so far
   int64_t offset = 0;
   figures spent = {};
@@ -92,7 +93,7 @@ struct feeder {
       b.names = names;
       for (uint64_t i = 0; i < batch_records; ++i) {
         bool again = fresh > 0 && static_cast<double>(mix(offset + 77) >> 11) * 0x1p-53 < duplicates;
-        auto r = again ? make(mix(offset + 99) % fresh, ads, rate) : make(fresh, ads, rate);
+        auto r = again ? make(mix(offset + 99) % fresh, ads, rate, countries) : make(fresh, ads, rate, countries);
         r.log_time_ms = 1'700'000'000'000 + static_cast<int64_t>(fresh * 1'000 / rate);
         if (!again) ++fresh;
         r.offset = offset++;
@@ -126,7 +127,7 @@ void raw_rocksdb(const std::string& path, uint64_t events) {
   for (uint64_t n = 0; n < events;) {
     rocksdb::WriteBatch b;
     for (int i = 0; i < 2'000; ++i, ++n) {
-      auto r = make(n, 1'000, 5'000);
+      auto r = make(n, 1'000, 5'000, false);
       char value[21]{};
       b.Put(rocksdb::Slice(reinterpret_cast<const char*>(&r.id), 16), rocksdb::Slice(value, sizeof value));
     }
@@ -159,11 +160,13 @@ void print_hours(const shard_store& store) {
 
 int main(int argc, char** argv) {
   uint64_t events = 3'000'000, ads = 1'000, identities = 0;
+  bool countries = true;
   std::string dir = (std::filesystem::temp_directory_path() / "adtrack-bench-apply").string();
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--events")) events = std::strtoull(argv[i + 1], nullptr, 10);
     if (!std::strcmp(argv[i], "--ads")) ads = std::strtoull(argv[i + 1], nullptr, 10);
     if (!std::strcmp(argv[i], "--identities")) identities = std::strtoull(argv[i + 1], nullptr, 10);
+    if (!std::strcmp(argv[i], "--countries")) countries = std::strcmp(argv[i + 1], "no") != 0;
     if (!std::strcmp(argv[i], "--dir")) dir = argv[i + 1];
   }
   std::filesystem::remove_all(dir);
@@ -177,7 +180,7 @@ int main(int argc, char** argv) {
   auto engine = shard_engine::open(
       std::move(*store), {.cache_bytes = 256u << 20, .dedupe_bytes = 512u << 20, .worker = std::make_shared<background>()});
   if (!engine.ok()) must(engine.why);
-  feeder f{**engine, ads, rate};
+  feeder f{**engine, ads, rate, countries};
   f.run(events, 0);
   print("apply, empty window, 0 % duplicates", f.spent, events);
   if (identities > f.fresh) {

@@ -252,6 +252,40 @@ BOOST_AUTO_TEST_CASE(the_fate_of_every_event_is_known_for_the_window_over_commit
   BOOST_TEST((e->fate_of({1, 2}).why.code == errc::not_found));
 }
 
+BOOST_AUTO_TEST_CASE(a_group_ends_at_a_digests_mark_where_all_is_settled_anyway) {
+  const shard_options large{.commit_records = 100'000};
+  rocks r;
+  auto e = open(r.open(), large);
+  constexpr int64_t of_a_batch = 4'000; // as when a shard catches up
+  const auto feed_to = [&](int64_t end) {
+    while (e->next_offset() < end) {
+      record_batch batch;
+      batch.first_offset = e->next_offset();
+      for (auto offset = batch.first_offset; offset < batch.first_offset + of_a_batch; ++offset) {
+        shard_record one;
+        one.offset = offset;
+        one.ad_id = 1 + static_cast<uint64_t>(offset) % 7;
+        one.id = {static_cast<uint64_t>(offset), 1};
+        one.log_time_ms = 1'700'000'000'000 + offset;
+        one.time_s = one.log_time_ms / 1'000;
+        batch.records.push_back(one);
+      }
+      batch.next_offset = batch.first_offset + of_a_batch;
+      require(e->apply(batch));
+    }
+  };
+  const auto open_again = [&] { // without a commit
+    e.reset();
+    e = open(r.open(), large);
+  };
+  feed_to(64'000);
+  open_again();
+  BOOST_TEST(e->next_offset() == 0);
+  feed_to(72'000);
+  open_again();
+  BOOST_TEST(e->next_offset() == 68'000);
+}
+
 BOOST_AUTO_TEST_CASE(groups_agree_with_the_plain_definitions) {
   stream_options o;
   o.records = 6'000;
