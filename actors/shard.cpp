@@ -142,19 +142,14 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
 
 namespace {
 
-// The records of a batch with offsets in [from, to), which its own bounds enclose. Where it ends within the batch, its last record's
-// mark is not known.
-record_batch part_of(const record_batch& batch, int64_t from, int64_t to) {
-  record_batch out;
-  out.shard = batch.shard;
-  out.first_offset = from;
-  out.next_offset = to;
-  if (to == batch.next_offset) out.last = batch.last;
-  for (const auto& record : batch.records)
-    if (record.offset >= from && record.offset < to) out.records.push_back(record);
-  out.controls = batch.controls;
-  out.skipped = batch.skipped;
-  return out;
+// A batch without the records outside of [from, to), which its own bounds enclose. Where it ends within the batch, the mark of its
+// last record is not known.
+record_batch part_of(record_batch batch, int64_t from, int64_t to) {
+  if (to != batch.next_offset) batch.last = {};
+  batch.first_offset = from;
+  batch.next_offset = to;
+  std::erase_if(batch.records, [=](const shard_record& r) { return r.offset < from || r.offset >= to; });
+  return batch;
 }
 
 } // namespace

@@ -45,6 +45,7 @@ struct fixture : actor_fixture {
     e.ad_id = ad;
     e.event_id = "e" + std::to_string(++serial);
     e.time_s = 1'700'000'000;
+    e.traffic.browser = "Firefox";
     log->append({{0, storage::encode(e)}}, [](auto) {});
   }
   void append_control(const control& c) {
@@ -349,6 +350,8 @@ BOOST_AUTO_TEST_CASE(a_digest_is_that_of_where_it_stands_of_a_kept_offset_or_of_
   BOOST_TEST(within->answer->value == "at 7");
   BOOST_TEST(later->answer->value == "at 9");
   BOOST_TEST(f.ask_digest(-1)->answer->value == "at 15");
+  const auto& browsers = f.script().browsers; // a part of a batch has its names
+  BOOST_TEST(std::count(browsers.begin(), browsers.end(), "Firefox") == static_cast<std::ptrdiff_t>(browsers.size()));
   f.advance(milliseconds(1'000)); // committed, and nothing applied twice
   BOOST_TEST(f.script().committed.clicks.at(7) == 14u);
   const auto never = f.ask_digest(16);

@@ -131,6 +131,7 @@ public:
       }
       if (record.what != shard_record::kind::event) continue;
       ++now_.clicks[record.ad_id];
+      script_->browsers.push_back(record.browser < batch.names.size() ? batch.names[record.browser] : "");
       event_fate fate;
       fate.verdict = event_verdict::counted;
       fate.at = {shard_, record.offset};

@@ -83,6 +83,7 @@ struct engine_script {
   bool alive = false;
   std::vector<shard_digest> kept_digests;
   std::vector<std::pair<int64_t, size_t>> applied; // first offset, records
+  std::vector<std::string> browsers;               // of events, as the batch that brought them names them
 
   struct content {
     int64_t next = 0;
