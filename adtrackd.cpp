@@ -1,5 +1,5 @@
-// adtrackd: the composition root. Reads the settings, fills each room's own options, wires the rooms, waits for a signal, and stops
-// them in order. Nothing is decided here but who gets what.
+// adtrackd: the composition root. Reads the settings, fills each room's own options, wires the rooms, waits for a signal, and
+// stops them in order. Nothing is decided here but who gets what.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -331,7 +331,8 @@ storage::result<opened_log> open_kafka(const settings& s, const storage::data_di
   return out;
 }
 
-// Reads an event of the inbox by the rules of http; the record's own time stands in for the server's, so that it reads the same ever after.
+// Reads an event of the inbox by the rules of http; the record's own time stands in for the server's, so that it reads the same
+// ever after.
 std::function<actors::event_fault(std::string_view, int64_t, submission&)> inbox_parser(const settings& s) {
   return [parser = std::make_shared<http::event_parser>(), skew = s.ingest.max_future_secs](std::string_view json,
                                                                                             int64_t time_ms, submission& out) {
@@ -423,9 +424,15 @@ int run(const settings& s, const sigset_t& signals) {
   if (!key.ok()) return refuse(key.why.message);
   if (auto bound = (*dir)->bind_log(log_name(s)); !bound.ok()) return refuse(bound.message);
   const auto wanted = control_of(s, *key, rules.rules()->version());
-  auto log = on_kafka                                       ? open_kafka(s, **dir, *kafka, signals)
-             : s.log.backend == config::log_backend::remote ? open_remote(s, rules.rules(), wanted)
-                                                            : open_embedded(s, **dir);
+  const auto open_log = [&] {
+    switch (s.log.backend) {
+    case config::log_backend::embedded: break;
+    case config::log_backend::kafka: return open_kafka(s, **dir, *kafka, signals);
+    case config::log_backend::remote: return open_remote(s, rules.rules(), wanted);
+    }
+    return open_embedded(s, **dir);
+  };
+  auto log = open_log();
   if (!log.ok()) return log.why.code == storage::errc::not_found ? 0 : refuse(log.why.message);
   auto small = std::make_shared<storage::shard_store_budget>(1 * mib, 4 * mib);
   auto quarantine = storage::quarantine::open(

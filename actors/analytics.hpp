@@ -1,5 +1,6 @@
 // Asks every shard that a question concerns, gathers their parts until the time-out, and completes the question with the merged
-// answer. An answer that lacks a shard says so; it never waits for ever. What became of one event it asks that ad's shard. Detached, so that a busy pool cannot hold answers up.
+// answer. An answer that lacks a shard says so; it never waits for ever. What became of one event it asks that ad's shard.
+// Detached, so that a busy pool cannot hold answers up.
 #pragma once
 
 #include <optional>
@@ -33,9 +34,9 @@ std::vector<shard_part> parts_of(const analytics_query& query, uint32_t shards);
 time_window union_of_windows(const std::vector<shard_part>& parts, const time_window& asked);
 bool windows_agree(const std::vector<shard_part>& parts);
 
-// Merges the parts: rows in the order asked for, the page that was asked for, totals and what the answer says of itself. `shards.total` counts the
-// shards that the question concerns, not those of the log: a query for one ad is complete when that ad's shard has answered. Nothing
-// is complete over a log with a fault: what the shard answers is as of before it.
+// Merges the parts: rows in the order asked for, the page that was asked for, totals and what the answer says of itself.
+// `shards.total` counts the shards that the question concerns, not those of the log: a query for one ad is complete when that
+// ad's shard has answered. Nothing is complete over a log with a fault: what the shard answers is as of before it.
 analytics_answer merge(std::vector<shard_part> parts, const analytics_query& query, int64_t now_ms, int64_t real_time_lag_ms);
 
 class analytics_state {

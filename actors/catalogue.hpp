@@ -1,5 +1,5 @@
-// Owns the ads catalogue and answers the gateway's questions about it. Detached: a write blocks until it is durable. Reading goes on
-// after a failed write; the next write first brings the catalogue back.
+// Owns the ads catalogue and answers the gateway's questions about it. Detached: a write blocks until it is durable. Reading goes
+// on after a failed write; the next write first brings the catalogue back.
 #pragma once
 
 #include "actors/context.hpp"

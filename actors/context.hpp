@@ -1,4 +1,5 @@
-// What the actors of one node share: options, parts, status and what is in flight. Made once by the node, never changed. CAF-free.
+// What the actors of one node share: options, parts, status and what is in flight. Made once by the node, never changed.
+// CAF-free.
 #pragma once
 
 #include <memory>

@@ -41,4 +41,8 @@ append_ptr enricher::to_records(ingest_ptr batch) const {
   return job;
 }
 
+uint64_t enricher::visitor(const visitor_question& q) const {
+  return q.visitor != 0 ? q.visitor : visitor_of(rules_.key, q.address, q.agent);
+}
+
 } // namespace adtrack::actors

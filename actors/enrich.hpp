@@ -5,6 +5,7 @@
 
 #include "actors/context.hpp"
 #include "actors/messages.hpp"
+#include "model/visitor_erased.hpp"
 
 namespace adtrack::actors {
 
@@ -24,6 +25,8 @@ public:
   explicit enricher(const node_context& context);
   // One record an item, in order; consumes the items' texts.
   append_ptr to_records(ingest_ptr batch) const;
+  // The visitor's hash, as records have it.
+  uint64_t visitor(const visitor_question& q) const;
 
 private:
   const enrich_rules rules_;

@@ -25,7 +25,8 @@ void front_door::bind(completion_sink* sink) { context_->flights->bind(sink); }
 
 bool front_door::take(std::vector<ingest_item> items, std::optional<ticket> together) {
   if (items.empty()) return true;
-  // Room is taken before `closed_` is read: stop() sets it and then waits for the room to be free, so that no event slips between.
+  // Room is taken before `closed_` is read: stop() sets it and then waits for the room to be free, so that no event slips
+  // between.
   auto batch = context_->flights->admit(items, together);
   if (!batch) return false;
   if (closed_)
@@ -92,12 +93,16 @@ void front_door::read_log(ticket t, log_question q) {
   if (auto reply = admit(t)) ports_.read_log(q, std::move(reply));
 }
 
+void front_door::erase(ticket t, visitor_question q) {
+  if (auto reply = admit(t)) ports_.erase(q, std::move(reply));
+}
+
 readiness front_door::ready() {
   auto out = context_->status->report();
   if (out.ready && clock_.jumped()) out.reason = jumped_text;
   if (out.ready && !context_->log().writable())
-    out.reason = !context_->log().takes_records() ? "this node answers from another one's log and takes no events"
-                                                  : "the log refuses to be written";
+    out.reason = context_->log().takes_records() ? "the log refuses to be written"
+                                                 : "this node answers from another one's log and takes no events";
   out.ready = out.reason.empty();
   return out;
 }

@@ -1,5 +1,5 @@
-// The gateway as the node implements it: bounds, refusals and the hand-over to the actors. Any thread may call it; it never blocks.
-// CAF-free: the ports send the messages. A refused call completes at once, from inside the call.
+// The gateway as the node implements it: bounds, refusals and the hand-over to the actors. Any thread may call it; it never
+// blocks. CAF-free: the ports send the messages. A refused call completes at once, from inside the call.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@ struct front_door_ports {
   std::function<void(const digest_question&, reply_ptr)> digest;
   std::function<void(const quarantine_query&, reply_ptr)> quarantine;
   std::function<void(const log_question&, reply_ptr)> read_log;
+  std::function<void(const visitor_question&, reply_ptr)> erase;
   std::function<void(uint32_t page, uint32_t limit, reply_ptr)> list_ads;
   std::function<void(uint64_t id, reply_ptr)> get_ad;
   std::function<void(ad_fields, reply_ptr)> create_ad;
@@ -57,6 +58,7 @@ public:
   void quarantine(ticket t, quarantine_query q) override;
   void digest(ticket t, digest_question q) override;
   void read_log(ticket t, log_question q) override;
+  void erase(ticket t, visitor_question q) override;
   readiness ready() override;
   size_t in_flight() const noexcept override;
 

@@ -16,6 +16,7 @@
 #include "model/log_page.hpp"
 #include "model/quarantined.hpp"
 #include "model/shard_digest.hpp"
+#include "model/visitor_erased.hpp"
 
 namespace adtrack::actors {
 
@@ -71,7 +72,7 @@ struct ad_written { // created, updated or deleted
 };
 
 using outcome = std::variant<failed, ingested, batch_ingested, analytics_result, ads_page, ad, ad_written, quarantine_page,
-                             event_fate, shard_digest, log_page>;
+                             event_fate, shard_digest, log_page, visitor_erased>;
 
 struct completion {
   ticket to;
@@ -128,6 +129,7 @@ public:
   virtual void quarantine(ticket t, quarantine_query q) = 0; // -> quarantine_page or failed
   virtual void digest(ticket t, digest_question q) = 0;      // -> shard_digest or failed
   virtual void read_log(ticket t, log_question q) = 0;       // -> log_page or failed
+  virtual void erase(ticket t, visitor_question q) = 0;      // -> visitor_erased or failed
 
   virtual readiness ready() = 0; // never blocks
   virtual size_t in_flight() const noexcept = 0;

@@ -48,8 +48,8 @@ public:
   void bind_inner(completion_sink* sink); // likewise, of the tickets of inner_loop
   void deliver(std::vector<completion> completions);
 
-  // Reserves room for the items; null when the bounds do not allow it. The room is given back when the batch dies. With `together`
-  // that ticket gets one outcome for all of them.
+  // Reserves room for the items; null when the bounds do not allow it. The room is given back when the batch dies. With
+  // `together` that ticket gets one outcome for all of them.
   ingest_ptr admit(std::vector<ingest_item>& items, std::optional<ticket> together = {});
   // Reserves room for one question; null when too many wait.
   reply_ptr admit(ticket from);
@@ -107,7 +107,8 @@ private:
   std::atomic<bool> claimed_{false};
 };
 
-// One question's way back. Completes exactly once: the first complete() wins, and the destructor says `stopping` if there was none.
+// One question's way back. Completes exactly once: the first complete() wins, and the destructor says `stopping` if there was
+// none.
 class deferred_reply {
 public:
   deferred_reply(ticket to, std::shared_ptr<in_flight> home);

@@ -24,8 +24,8 @@ constexpr std::chrono::milliseconds at_once{0};
 
 bool in_address(char c) { return std::string_view("0123456789abcdefABCDEF.:").find(c) != std::string_view::npos; }
 
-// The beginning of a text in which nothing that may be an address can be read: a record that is refused was not masked, and no full
-// address reaches a disk.
+// The beginning of a text in which nothing that may be an address can be read: a record that is refused was not masked, and no
+// full address reaches a disk.
 std::string without_addresses(std::string_view text) {
   std::string out(text.substr(0, quarantined_bytes_max));
   for (size_t at = 0; at < out.size();) {

@@ -1,7 +1,7 @@
-// Takes what other producers wrote to the inbox into the log: reads a batch, checks every record, hands the good ones the way that
-// events of http go, keeps the bad ones in the quarantine, and commits how far it came once each record is durable in one or the
-// other. Whatever fails is tried again with the same records; nothing is committed before. One batch is in flight, and it shares the
-// node's bound on events with http. Detached: reading, committing and fsyncs block.
+// Takes what other producers wrote to the inbox into the log: reads a batch, checks every record, hands the good ones the way
+// that events of http go, keeps the bad ones in the quarantine, and commits how far it came once each record is durable in one or
+// the other. Whatever fails is tried again with the same records; nothing is committed before. One batch is in flight, and it
+// shares the node's bound on events with http. Detached: reading, committing and fsyncs block.
 #pragma once
 
 #include <functional>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "storage/shard_engine.hpp"
 
 namespace adtrack::actors {
 
@@ -23,7 +24,8 @@ using log_writer_actor = caf::typed_actor<
 
 // Reads all local partitions and hands batches to the shards. Detached: a read may block.
 using log_reader_actor = caf::typed_actor<
-    // Sent by a shard: start over at this offset, in this epoch, behind this record. Batches and credit of earlier epochs are void.
+    // Sent by a shard: start over at this offset, in this epoch, behind this record. Batches and credit of earlier epochs are
+    // void.
     caf::reacts_to<seek_atom, uint32_t, uint64_t, int64_t, record_mark>,
     // Sent by a shard: one batch of this epoch is applied.
     caf::reacts_to<credit_atom, uint32_t, uint64_t>,
@@ -40,8 +42,8 @@ using shard_actor = caf::typed_actor<
     caf::reacts_to<open_atom>,
     // A run of records in an epoch; returns credit to the reader.
     caf::reacts_to<apply_atom, uint64_t, record_batch>,
-    // From the reader, in an epoch: whether the log still holds the last record that was taken from it. Sent once after a seek, and
-    // whenever it has changed; while it is a fault no batches come.
+    // From the reader, in an epoch: whether the log still holds the last record that was taken from it. Sent once after a seek,
+    // and whenever it has changed; while it is a fault no batches come.
     caf::reacts_to<found_atom, uint64_t, log_finding>,
     // From itself: commit what is dirty; make commits survive a power loss.
     caf::reacts_to<commit_atom>, caf::reacts_to<sync_atom>,
@@ -55,10 +57,32 @@ using shard_actor = caf::typed_actor<
     caf::replies_to<get_atom, event_question>::with<event_fate>,
     // Its digest at an offset, once it stands there.
     caf::replies_to<get_atom, digest_question>::with<shard_digest>,
+    // From the eraser: nothing in the log, or in the store (true), knows the visitor of the erasure at that offset any more.
+    caf::reacts_to<done_atom, int64_t, bool>,
     // Commit, sync, quit.
     caf::reacts_to<stop_atom>>;
 
-// Answers wide questions from a frozen state, so that applying never waits, lists the quarantine and reads the log for others. Detached.
+// What a shard hands over of an erasure that it has applied: its log first; once that is done, its store.
+struct erasure_job {
+  uint32_t shard_number = 0;
+  storage::pending_erasure what;
+  std::weak_ptr<storage::shard_engine> engine;
+  shard_actor shard;
+  bool of_log() const noexcept { return what.what.visitor != 0; }
+};
+using erasure_job_ptr = std::shared_ptr<const erasure_job>;
+
+// Erases visitors. Detached: reads, writes and compactions block.
+using eraser_actor = caf::typed_actor<
+    // Visitor -> visitor_erased or failed.
+    caf::reacts_to<delete_atom, uint64_t, reply_ptr>,
+    // From a shard: what is left to do of an erasure.
+    caf::reacts_to<done_atom, erasure_job_ptr>,
+    // From itself: go on.
+    caf::reacts_to<tick_atom>>;
+
+// Answers wide questions from a frozen state, so that applying never waits, lists the quarantine and reads the log for others.
+// Detached.
 using query_worker_actor = caf::typed_actor<
     // The view's answer; an error when its store cannot be read.
     caf::replies_to<query_atom, view_ptr, analytics_query>::with<shard_answer>,
@@ -108,3 +132,5 @@ using supervisor_actor = caf::typed_actor<
     caf::reacts_to<poll_atom>>;
 
 } // namespace adtrack::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(adtrack::actors::erasure_job_ptr)

@@ -12,8 +12,8 @@ namespace {
 
 // A fault is looked at again after so many times retry_ms, and a log that cannot say is shown after as long.
 constexpr int recheck_retries = 10;
-// Under load the partitions are looked at in so many parts: handed all at once, their shards would keep every question waiting for
-// a processor (measured: p99 of a one-ad query at 5,000 events/s 3.3 ms at one part, 2.5 at four).
+// Under load the partitions are looked at in so many parts: handed all at once, their shards would keep every question waiting
+// for a processor (measured: p99 of a one-ad query at 5,000 events/s 3.3 ms at one part, 2.5 at four).
 constexpr uint32_t sweep_parts = 4;
 
 std::string name_of(uint32_t partition) { return "reader of shard " + std::to_string(partition); }

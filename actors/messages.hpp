@@ -37,7 +37,7 @@ typename I::result_type inspect(I& f, shard_record& x) {
 template <class I>
 typename I::result_type inspect(I& f, control& x) {
   return f(caf::meta::type_name("control"), x.logic, x.dedupe_window_s, x.repeat_click_s, x.second_days, x.minute_days, x.rules,
-           x.visitor_key_id);
+           x.visitor_key_id, x.erased.visitor, x.erased.alias);
 }
 
 template <class I>

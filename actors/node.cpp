@@ -6,6 +6,7 @@
 #include "actors/catalogue.hpp"
 #include "actors/context.hpp"
 #include "actors/enrich.hpp"
+#include "actors/eraser.hpp"
 #include "actors/front_door.hpp"
 #include "actors/inbox.hpp"
 #include "actors/interfaces.hpp"
@@ -73,6 +74,7 @@ struct node::impl {
   catalogue_actor librarian;
   inbox_actor intake; // null: there is no inbox
   supervisor_actor watch;
+  eraser_actor forgetter;
   std::unique_ptr<front_door> door;
   bool stopped = false;
 };
@@ -84,7 +86,8 @@ void node::impl::spawn() {
   reader = system->spawn<caf::detached>(log_reader, context, wake);
   for (size_t i = 0; i < context->options.query_workers; ++i)
     workers.push_back(system->spawn<caf::detached>(query_worker, context));
-  const shard_peers peers{reader, writer, workers};
+  forgetter = system->spawn<caf::detached>(eraser, context, writer);
+  const shard_peers peers{reader, writer, forgetter, workers};
   for (uint32_t i = 0; i < log.partitions(); ++i)
     shards.push_back(log.partitions() <= max_detached_shards ? system->spawn<caf::detached>(shard, context, i, peers)
                                                              : system->spawn(shard, context, i, peers));
@@ -96,6 +99,7 @@ void node::impl::spawn() {
   keep(reader);
   keep(analyst);
   keep(librarian);
+  keep(forgetter);
   for (const auto& one : workers) keep(one);
   for (const auto& one : shards) keep(one);
   if (context->parts.open_inbox) {
@@ -124,6 +128,9 @@ front_door_ports node::impl::ports() {
   };
   out.read_log = [this](const log_question& q, reply_ptr reply) {
     caf::anon_send(workers.back(), list_atom_v, q, std::move(reply));
+  };
+  out.erase = [this](const visitor_question& q, reply_ptr reply) {
+    caf::anon_send(forgetter, delete_atom_v, enrich.visitor(q), std::move(reply));
   };
   out.list_ads = [this](uint32_t page, uint32_t limit, reply_ptr reply) {
     caf::anon_send(librarian, list_atom_v, page, limit, std::move(reply));
@@ -162,10 +169,10 @@ bool node::impl::end(const handles& actors, bool gently, steady_clock::time_poin
   return true;
 }
 
-// From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied. No handle may be left when
-// this returns: a detached thread ends only when its actor has no owner.
+// From the door inwards: whoever is ended has nobody left who asks it. The shards keep what is applied. No handle may be left
+// when this returns: a detached thread ends only when its actor has no owner.
 bool node::impl::end_all(steady_clock::time_point deadline) const {
-  handles first = {plain(analyst), plain(librarian)};
+  handles first = {plain(analyst), plain(librarian), plain(forgetter)};
   if (intake) first.push_back(plain(intake));
   return end(first, false, deadline) && end({plain(writer), plain(reader)}, false, deadline) &&
          end(plain_all(shards), true, deadline) && end(plain_all(workers), false, deadline) &&
@@ -197,6 +204,7 @@ bool node::impl::stop(steady_clock::time_point deadline) {
   shards.clear();
   analyst = nullptr;
   librarian = nullptr;
+  forgetter = nullptr;
   intake = nullptr;
   watch = nullptr;
   system.reset();

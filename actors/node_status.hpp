@@ -1,5 +1,5 @@
-// What the node knows of itself, for /readyz, metrics and the supervisor. Written by the actors, read by any thread; holds a short
-// lock for texts only.
+// What the node knows of itself, for /readyz, metrics and the supervisor. Written by the actors, read by any thread; holds a
+// short lock for texts only.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// Answers questions over many ads from a frozen state of a shard, and those for the quarantine and the log's records, on a thread of
-// its own. Holds no state.
+// Answers questions over many ads from a frozen state of a shard, and those for the quarantine and the log's records, on a thread
+// of its own. Holds no state.
 #pragma once
 
 #include "actors/context.hpp"

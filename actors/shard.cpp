@@ -75,6 +75,7 @@ void shard_state::found(uint64_t epoch, const log_finding& finding) {
   if (!verified_) return faulty(finding);
   if (fault_ != log_fault::none) sound_again();
   check_control();
+  hand_over_erasures();
 }
 
 void shard_state::faulty(const log_finding& finding) {
@@ -104,7 +105,8 @@ void shard_state::engine_failed(const storage::status& why, std::string_view doi
   config::log(config::log_level::error, "shard", "engine_failed", why.message, {{"shard", shard_}, {"doing", doing}});
   context_->status->set_phase(shard_, shard_phase::reopening, why.message);
   engine_.reset(); // before it is opened again: the store is locked by it
-  ++epoch_;        // what is on its way to the dropped engine is void
+  handed_over_.clear();
+  ++epoch_; // what is on its way to the dropped engine is void
   self_->delayed_send(self_, ms(context_->options.retry_ms), open_atom_v);
 }
 
@@ -142,8 +144,8 @@ void shard_state::apply(uint64_t epoch, const record_batch& batch) {
 
 namespace {
 
-// A batch without the records outside of [from, to), which its own bounds enclose. Where it ends within the batch, the mark of its
-// last record is not known.
+// A batch without the records outside of [from, to), which its own bounds enclose. Where it ends within the batch, the mark of
+// its last record is not known.
 record_batch part_of(record_batch batch, int64_t from, int64_t to) {
   if (to != batch.next_offset) batch.last = {};
   batch.first_offset = from;
@@ -244,11 +246,44 @@ void shard_state::sync() {
   sync_armed_ = false;
   if (!engine_ || !may_commit()) return;
   sync_quarantine();
-  if (auto status = engine_->sync(); !status.ok()) engine_failed(status, "syncing");
+  if (auto status = engine_->sync(); !status.ok()) return engine_failed(status, "syncing");
+  hand_over_erasures();
 }
 
-// Once, after the start: when the shard stands where the log ended and what is in force is not what is wanted, a control record is
-// appended to the partition. On a fresh log it is the partition's first record, as events are refused until it is there.
+// Once an erasure cannot be unapplied by a power loss. A log is rewritten up to the erasure, and the last applied record, by
+// which this shard knows its log again, must stand behind that: so where nothing comes by itself, the settings are said once
+// more.
+void shard_state::hand_over_erasures() {
+  if (!engine_ || halted_ || !verified_) return;
+  auto& log = context_->log();
+  for (const auto& one : engine_->erasures()) {
+    const bool of_store = one.what.visitor == 0;
+    const auto needed = one.offset + (log.rewrites() ? 2 : 1);
+    if (engine_->synced_offset() < needed) {
+      if (engine_->synced_offset() == one.offset + 1 && !std::exchange(restating_, true))
+        self_->request(peers_.writer, ms(context_->options.ingest_timeout_ms), control_atom_v, shard_, context_->parts.wanted)
+            .then([self = self_](int64_t) { self->state.restating_ = false; },
+                  [self = self_](const caf::error&) {
+                    self->state.restating_ = false;
+                    self->delayed_send(self, ms(self->state.context_->options.retry_ms), control_atom_v);
+                  });
+      continue;
+    }
+    if (!handed_over_.emplace(one.offset, of_store).second) continue;
+    self_->send(peers_.eraser, done_atom_v,
+                std::make_shared<const erasure_job>(erasure_job{shard_, one, engine_, caf::actor_cast<shard_actor>(self_)}));
+  }
+}
+
+void shard_state::erased(int64_t offset, bool of_store) {
+  if (!engine_) return; // it is handed over again
+  auto status = of_store ? engine_->purged(offset) : engine_->log_erased(offset);
+  if (!status.ok()) return engine_failed(status, "erasing");
+  hand_over_erasures();
+}
+
+// Once, after the start: when the shard stands where the log ended and what is in force is not what is wanted, a control record
+// is appended to the partition. On a fresh log it is the partition's first record, as events are refused until it is there.
 void shard_state::check_control() {
   if (control_done_ || !engine_ || halted_ || !verified_ || engine_->next_offset() < end_at_start_) return;
   const bool in_force = engine_->has_control() && engine_->current_control() == context_->parts.wanted;
@@ -290,16 +325,17 @@ int64_t shard_state::needed_offset(const analytics_query& q) const {
   return needed;
 }
 
-caf::result<shard_answer> shard_state::query(const analytics_query& q) {
-  const auto needed = needed_offset(q);
+// Now, or once the engine has come so far.
+template <class Answer, class Question>
+caf::result<Answer> shard_state::answer_at(int64_t needed, bool exactly, const Question& q) {
   const bool later = must_wait(needed);
   if (!later && !engine_) return make_error(trouble::down);
   // Before the promise is made: from then on only the promise answers.
   if (later && waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
-  auto reply = self_->make_response_promise<shard_answer>();
+  auto reply = self_->make_response_promise<Answer>();
   if (later)
     wait({needed,
-          false,
+          exactly,
           {},
           [this, q, reply] { answer(q, reply); },
           [reply](caf::error why) mutable { reply.deliver(std::move(why)); }},
@@ -308,6 +344,12 @@ caf::result<shard_answer> shard_state::query(const analytics_query& q) {
     answer(q, reply);
   return reply;
 }
+
+caf::result<shard_answer> shard_state::query(const analytics_query& q) {
+  return answer_at<shard_answer>(needed_offset(q), false, q);
+}
+
+caf::result<shard_digest> shard_state::digest(const digest_question& q) { return answer_at<shard_digest>(q.offset, true, q); }
 
 void shard_state::wait(waiter w, uint32_t timeout_ms) {
   w.deadline = self_->clock().now() + ms(timeout_ms);
@@ -446,23 +488,6 @@ caf::result<event_fate> shard_state::fate_of(const event_question& q) {
   return out;
 }
 
-caf::result<shard_digest> shard_state::digest(const digest_question& q) {
-  const bool later = must_wait(q.offset);
-  if (!later && !engine_) return make_error(trouble::down);
-  if (later && waiters_.size() >= context_->options.max_position_waiters) return make_error(trouble::busy);
-  auto reply = self_->make_response_promise<shard_digest>();
-  if (later)
-    wait({q.offset,
-          true,
-          {},
-          [this, q, reply] { answer(q, reply); },
-          [reply](caf::error why) mutable { reply.deliver(std::move(why)); }},
-         q.timeout_ms);
-  else
-    answer(q, reply);
-  return reply;
-}
-
 // The shard stands at the offset asked for or past it.
 void shard_state::answer(const digest_question& q, caf::typed_response_promise<shard_digest> reply) {
   if (q.offset < 0 || q.offset == engine_->next_offset()) {
@@ -502,7 +527,11 @@ shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context,
       [self](found_atom, uint64_t epoch, const log_finding& finding) { self->state.found(epoch, finding); },
       [self](commit_atom) { self->state.commit(); },
       [self](sync_atom) { self->state.sync(); },
-      [self](control_atom) { self->state.check_control(); },
+      [self](control_atom) {
+        self->state.check_control();
+        self->state.hand_over_erasures();
+      },
+      [self](done_atom, int64_t offset, bool of_store) { self->state.erased(offset, of_store); },
       [self](expire_atom) { self->state.expire(); },
       [self](query_atom, const analytics_query& q) { return self->state.query(q); },
       [self](get_atom, const event_question& q) { return self->state.fate_of(q); },

@@ -1,13 +1,15 @@
-// Owns one shard's engine: applies what the reader sends, commits and syncs by the clock, answers queries, and sees to it that the
-// wanted control record is in force. When the engine fails it is dropped and opened again, and the reader starts over at its offset.
-// When the reader says that the log has forked or lacks records, it keeps its state, goes on answering and says so; nothing that
-// may rest on records of another history is committed. What could not be read goes to the node's quarantine.
+// Owns one shard's engine: applies what the reader sends, commits and syncs by the clock, answers queries, and sees to it that
+// the wanted control record is in force. When the engine fails it is dropped and opened again, and the reader starts over at its
+// offset. When the reader says that the log has forked or lacks records, it keeps its state, goes on answering and says so;
+// nothing that may rest on records of another history is committed. What could not be read goes to the node's quarantine.
 // Detached: commits and fsyncs block. Never decides what counts: that is the engine's, from the log alone.
 #pragma once
 
 #include <array>
 #include <functional>
 #include <list>
+#include <set>
+#include <utility>
 
 #include "actors/context.hpp"
 #include "actors/interfaces.hpp"
@@ -22,10 +24,12 @@ namespace adtrack::actors {
 struct shard_peers {
   log_reader_actor reader;
   log_writer_actor writer;
+  eraser_actor eraser;
   std::vector<query_worker_actor> workers;
 };
 
-// Queries that name up to this many ads, and want neither series nor groups, are answered by the shard itself; wider ones by a query worker.
+// Queries that name up to this many ads, and want neither series nor groups, are answered by the shard itself; wider ones by a
+// query worker.
 inline constexpr size_t narrow_query_ads = 64;
 inline bool is_wide(const analytics_query& q) {
   return q.ad_ids.empty() || q.ad_ids.size() > narrow_query_ads || q.step != granularity::none || q.by != group_dimension::none;
@@ -47,6 +51,8 @@ public:
   caf::result<shard_answer> query(const analytics_query& q);
   caf::result<event_fate> fate_of(const event_question& q);
   caf::result<shard_digest> digest(const digest_question& q);
+  void erased(int64_t offset, bool of_store);
+  void hand_over_erasures();
   void stop();
 
 private:
@@ -76,6 +82,8 @@ private:
   void serve_waiters();
   storage::status apply_and_serve(const record_batch& batch);
   int64_t needed_offset(const analytics_query& q) const;
+  template <class Answer, class Question>
+  caf::result<Answer> answer_at(int64_t needed, bool exactly, const Question& q);
   void answer(const analytics_query& q, promise reply);
   storage::result<view_ptr> view_of(const analytics_query& q);
   void answer_wide(view_ptr view, const analytics_query& q, const shard_answer& head, promise reply);
@@ -98,6 +106,8 @@ private:
   storage::fates_by_type counted_; // what the metrics have of this engine
   std::list<waiter> waiters_;
   bool expire_armed_ = false;
+  std::set<std::pair<int64_t, bool>> handed_over_; // erasures: offset, and whether it is the store that is left
+  bool restating_ = false;                         // a control record is being appended behind an erasure
   size_t wide_in_flight_ = 0;
   size_t next_worker_ = 0;
   lag_meter lag_;

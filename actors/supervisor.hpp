@@ -1,6 +1,6 @@
-// Watches the actors of the node: one that dies unexpectedly ends the process rather than leave it limping. Completes what is past
-// its deadline, publishes how far each shard is behind and what the log says of
-// itself. Detached, so that nothing that hangs can hang it. Applies nothing.
+// Watches the actors of the node: one that dies unexpectedly ends the process rather than leave it limping. Completes what is
+// past its deadline, publishes how far each shard is behind and what the log says of itself. Detached, so that nothing that hangs
+// can hang it. Applies nothing.
 #pragma once
 
 #include <vector>

@@ -102,6 +102,8 @@ struct metrics::impl {
   prometheus::Gauge& spool_bytes = gauges("adtrack_spool_bytes", "Bytes of the records in the spool.").Add({});
   prometheus::Gauge& spool_held_records =
       gauges("adtrack_spool_held_records", "Records that waited too long in the spool and are held for the operator.").Add({});
+  prometheus::Gauge& erasures_pending =
+      gauges("adtrack_erasures_pending", "Steps of erasures of visitors that are not done, each a shard's log or store.").Add({});
   labelled<prometheus::Counter, 1> kafka_messages{
       counters("adtrack_kafka_messages_total", "Records acknowledged by Kafka (out) and read from it (in)."), {"direction"}};
   labelled<prometheus::Counter, 1> kafka_errors{
@@ -173,6 +175,7 @@ prometheus::Histogram& metrics::log_batch() { return impl_->log_batch; }
 prometheus::Gauge& metrics::spool_records() { return impl_->spool_records; }
 
 prometheus::Gauge& metrics::spool_bytes() { return impl_->spool_bytes; }
+prometheus::Gauge& metrics::erasures_pending() { return impl_->erasures_pending; }
 prometheus::Gauge& metrics::spool_held_records() { return impl_->spool_held_records; }
 
 prometheus::Counter& metrics::kafka_messages(std::string_view direction) { return impl_->kafka_messages.get({direction}); }

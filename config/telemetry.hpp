@@ -64,6 +64,7 @@ public:
   prometheus::Gauge& spool_records();
   prometheus::Gauge& spool_bytes();
   prometheus::Gauge& spool_held_records();
+  prometheus::Gauge& erasures_pending();                           // steps that are handed over and not done
   prometheus::Counter& kafka_messages(std::string_view direction); // in, out
   prometheus::Counter& kafka_errors(std::string_view code);        // librdkafka's name of it
   prometheus::Gauge& kafka_brokers_up();

@@ -1,5 +1,5 @@
-// Small files that an operator may replace while the server runs, such as keys or a certificate: read at start, looked at again and
-// again, and taken only as a whole and only when they fit together. What was read is remembered by its hash alone, so that no
+// Small files that an operator may replace while the server runs, such as keys or a certificate: read at start, looked at again
+// and again, and taken only as a whole and only when they fit together. What was read is remembered by its hash alone, so that no
 // second copy of a secret stays in memory.
 #pragma once
 

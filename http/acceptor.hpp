@@ -1,4 +1,5 @@
-// Accepts connections on its own thread and hands them on; at the limit says 503 (but over TLS) and closes. Never blocks but in poll().
+// Accepts connections on its own thread and hands them on; at the limit says 503 (but over TLS) and closes. Never blocks but in
+// poll().
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@ namespace adtrack::http {
 
 class acceptor {
 public:
-  // `admit` counts a connection and says whether there is room for it; `hand_on` takes its descriptor. Whoever speaks TLS cannot be
-  // told that there is none.
+  // `admit` counts a connection and says whether there is room for it; `hand_on` takes its descriptor. Whoever speaks TLS cannot
+  // be told that there is none.
   acceptor(bool tls, std::function<bool()> admit, std::function<void(int fd)> hand_on);
   ~acceptor();
   bool start(int listener, std::string& error); // the listener stays the caller's

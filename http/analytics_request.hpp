@@ -1,4 +1,5 @@
-// The query strings of questions (analytics, the ads list, an event, a digest, the log, the quarantine), checked; all findings at once. Pure.
+// The query strings of questions (analytics, the ads list, an event, a digest, the log, the quarantine), checked; all findings at
+// once. Pure.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ namespace adtrack::http {
 inline constexpr uint32_t page_max = 1'000'000; // times the largest limit it still fits 32 bits
 inline constexpr size_t query_ads_max = 1'000;
 
-// False with one entry a parameter in `errors`: unknown, repeated though it may not be, or a bad value. `now_ms` is what a trailing
-// window ends at; `format` stays as it is where none is named.
+// False with one entry a parameter in `errors`: unknown, repeated though it may not be, or a bad value. `now_ms` is what a
+// trailing window ends at; `format` stays as it is where none is named.
 bool read_analytics_query(const std::vector<query_parameter>& parameters, const http_options& options, int64_t now_ms,
                           analytics_query& out, answer_format& format, std::vector<field_error>& errors);
 

@@ -279,6 +279,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::event: return handle_event(r, to, now, later);
   case route::digest: return handle_digest(r, to, now, later);
   case route::log: return handle_log(r, to, now, later);
+  case route::visitors: return handle_erasure(r, to, now, later);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (metrics_page_.empty()) metrics_page_ = metrics_.render();
@@ -443,16 +444,30 @@ bool api::handle_ad(const request& r, const actors::ticket& to, reply& now, awai
 }
 
 // POST creates, PUT replaces.
-bool api::write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later) {
-  if (!may_administer(r, now)) return false;
-  if (!media_type_is(r.value(header::content_type), json_type)) {
+bool api::plain_json(const request& r, reply& now) const {
+  if (!media_type_is(r.value(header::content_type), json_type))
     now = make_problem(problem_kind::unsupported_media_type, {}, r.request_id);
-    return false;
-  }
-  if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity")) {
+  else if (r.has(header::content_encoding) && !equals_lower(r.value(header::content_encoding), "identity"))
     now = make_problem(problem_kind::unsupported_media_type, "No content encoding is accepted here.", r.request_id);
+  else
+    return true;
+  return false;
+}
+
+bool api::handle_erasure(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  if (!may_administer(r, now) || !plain_json(r, now)) return false;
+  visitor_question question;
+  if (!visitors_.read(r.body, question, syntax_, errors_)) {
+    now = make_problem(syntax_.empty() ? problem_kind::validation : problem_kind::malformed, syntax_, r.request_id, errors_);
     return false;
   }
+  later.what = awaited::kind::erasure;
+  gateway_.erase(to, std::move(question));
+  return true;
+}
+
+bool api::write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later) {
+  if (!may_administer(r, now) || !plain_json(r, now)) return false;
   ad_fields fields;
   if (!ads_.read(r.body, fields, syntax_, errors_)) {
     now = make_problem(syntax_.empty() ? problem_kind::validation : problem_kind::malformed, syntax_, r.request_id, errors_);
@@ -612,6 +627,11 @@ reply api::render(const actors::outcome& what, const awaited& waited, std::strin
     return r;
   }
   if (auto* page = std::get_if<log_page>(&what); page && waited.what == kind::log) return render_log_reply(*page);
+  if (auto* done = std::get_if<visitor_erased>(&what); done && waited.what == kind::erasure) {
+    reply r = json_reply(202, {});
+    render_erasure(r.body, *done);
+    return r;
+  }
   if (auto* value = std::get_if<ad>(&what); value && waited.what == kind::ad) return render_ad_reply(*value, waited);
   bool write = waited.what == kind::ad_created || waited.what == kind::ad_updated || waited.what == kind::ad_deleted;
   if (auto* written = std::get_if<actors::ad_written>(&what); written && write) return render_ad_reply(written->value, waited);

@@ -20,6 +20,7 @@
 #include "http/reply.hpp"
 #include "http/request.hpp"
 #include "http/visit.hpp"
+#include "http/visitor_request.hpp"
 
 namespace adtrack::config {
 class metrics;
@@ -43,6 +44,7 @@ struct awaited {
     event,
     digest,
     log,
+    erasure,
     stream
   };
   kind what = kind::ingest;
@@ -78,8 +80,8 @@ public:
   // Asks a stream's question again, as of now.
   void ask_again(const event_stream& stream, const actors::ticket& to, int64_t now_ms);
 
-  // The loop's next turn begins: keys that changed are in force from here on. Rendering /metrics costs milliseconds, so all who ask
-  // for it in one turn share one page.
+  // The loop's next turn begins: keys that changed are in force from here on. Rendering /metrics costs milliseconds, so all who
+  // ask for it in one turn share one page.
   void next_turn();
 
   // The answer to a deferred request.
@@ -102,6 +104,8 @@ private:
   bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_log(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_erasure(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool plain_json(const request& r, reply& now) const;
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool query_of(const request& r, reply& now);
   bool within_rate(const request& r, const key* sender, const ip_address& from, uint32_t events, reply& refused);
@@ -123,6 +127,7 @@ private:
   reject_counters rejected_;
   event_parser events_;
   ads_reader ads_;
+  visitor_reader visitors_;
   visit_query visit_;
   std::vector<query_parameter> parameters_; // of the request in work
   std::vector<field_error> errors_;

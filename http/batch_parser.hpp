@@ -1,6 +1,6 @@
-// Many events in one body: a JSON array, or one JSON text a line (NDJSON). Finds where each item stands, checks it by the rules of
-// one event and keeps what is wrong with it. What is no array appends nothing; a line that is no JSON rejects itself.
-// One a worker thread.
+// Many events in one body: a JSON array, or one JSON text a line (NDJSON). Finds where each item stands, checks it by the rules
+// of one event and keeps what is wrong with it. What is no array appends nothing; a line that is no JSON rejects itself. One a
+// worker thread.
 #pragma once
 
 #include <cstddef>

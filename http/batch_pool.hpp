@@ -1,6 +1,6 @@
 // Inflates and reads batches on threads of its own, so that no event loop is held up, and hands what is valid to the gateway. The
-// queue before it is bounded by a number; the bytes of what waits and of what is in work count as buffered ones of the loops. Owned by
-// the server; offer() comes from the loops.
+// queue before it is bounded by a number; the bytes of what waits and of what is in work count as buffered ones of the loops.
+// Owned by the server; offer() comes from the loops.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// From where, for browsers: which pages of other origins may read our answers (the CORS protocol of the Fetch standard). It stops no
-// request; keys do. Credentials are never allowed: keys travel in Authorization, which a page sets itself. Read-only once open.
+// From where, for browsers: which pages of other origins may read our answers (the CORS protocol of the Fetch standard). It stops
+// no request; keys do. Credentials are never allowed: keys travel in Authorization, which a page sets itself. Read-only once
+// open.
 #pragma once
 
 #include <cstdint>

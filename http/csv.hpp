@@ -1,5 +1,5 @@
-// Analytics as CSV (RFC 4180, UTF-8, with a header row): a line a row, or a line a point when there are series. What JSON says around the
-// rows stands in header fields. Also which of the two a client wants. Pure.
+// Analytics as CSV (RFC 4180, UTF-8, with a header row): a line a row, or a line a point when there are series. What JSON says
+// around the rows stands in header fields. Also which of the two a client wants. Pure.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What stands between a request and its route: who may, how often, from where, and over TLS. Made of the options and the files that they name;
-// one object for all loops.
+// What stands between a request and its route: who may, how often, from where, and over TLS. Made of the options and the files
+// that they name; one object for all loops.
 #pragma once
 
 #include <string>

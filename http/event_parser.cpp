@@ -43,25 +43,6 @@ void event_id(element value, submission& out, std::vector<field_error>& errors) 
     errors.push_back({"event_id", event_id_rule});
 }
 
-void user_ip(element value, submission& out, std::vector<field_error>& errors) {
-  std::string_view text;
-  if (value.get(text) == simdjson::SUCCESS) out.address = parse_ip_address(text);
-  out.address_given = out.address.kind != ip_address::family::none;
-  if (!out.address_given) errors.push_back({"user_ip", "must be an IPv4 or IPv6 address as a string"});
-}
-
-void agent(element value, submission& out, std::vector<field_error>& errors) {
-  std::string_view text;
-  if (value.get(text) != simdjson::SUCCESS || text.size() > agent_bytes_max) {
-    errors.push_back({"agent", "must be a string of at most 1024 bytes"});
-  } else if (text.find('\0') != std::string_view::npos) {
-    errors.push_back({"agent", "must not contain a NUL character"});
-  } else {
-    out.agent = text;
-    out.agent_given = true;
-  }
-}
-
 void timestamp(element value, const event_context& context, submission& out, std::vector<field_error>& errors) {
   int64_t number = 0;
   if (value.type() != simdjson::dom::element_type::INT64 || value.get(number) != simdjson::SUCCESS || number <= 0) {
@@ -106,10 +87,10 @@ bool fields(event_type type, const simdjson::dom::object& object, const event_co
       if (integer(field.value, ad_id_rule, number, errors)) out.ad_id = static_cast<uint64_t>(number);
     } else if (key == "user_ip") {
       has_address = true;
-      user_ip(field.value, out, errors);
+      out.address_given = read_user_ip(field.value, out.address, errors);
     } else if (key == "agent") {
       has_agent = true;
-      agent(field.value, out, errors);
+      out.agent_given = read_agent(field.value, out.agent, errors);
     } else if (key == "timestamp") {
       has_time = true;
       timestamp(field.value, context, out, errors);
@@ -144,6 +125,27 @@ bool typed_fields(const simdjson::dom::object& object, const event_context& cont
 }
 
 } // namespace
+
+bool read_user_ip(element value, ip_address& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  if (value.get(text) == simdjson::SUCCESS) out = parse_ip_address(text);
+  if (out.kind != ip_address::family::none) return true;
+  errors.push_back({"user_ip", "must be an IPv4 or IPv6 address as a string"});
+  return false;
+}
+
+bool read_agent(element value, std::string& out, std::vector<field_error>& errors) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS || text.size() > agent_bytes_max) {
+    errors.push_back({"agent", "must be a string of at most 1024 bytes"});
+  } else if (text.find('\0') != std::string_view::npos) {
+    errors.push_back({"agent", "must not contain a NUL character"});
+  } else {
+    out = text;
+    return true;
+  }
+  return false;
+}
 
 bool valid_event_id(std::string_view text) noexcept {
   return !text.empty() && text.size() <= event_id_chars_max &&

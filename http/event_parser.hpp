@@ -10,6 +10,7 @@
 
 #include "http/buffers.hpp"
 #include "http/problem.hpp"
+#include "http/strict_json.hpp"
 #include "model/event.hpp"
 
 namespace adtrack::http {
@@ -30,6 +31,10 @@ struct event_context {
 
 inline constexpr const char* event_id_rule = "must be a string of 1 to 128 characters from 0x21 to 0x7E";
 bool valid_event_id(std::string_view text) noexcept;
+
+// The fields that name a visitor, wherever they stand; false, with what is wrong in `errors`.
+bool read_user_ip(simdjson::dom::element value, ip_address& out, std::vector<field_error>& errors);
+bool read_agent(simdjson::dom::element value, std::string& out, std::vector<field_error>& errors);
 
 // Address, agent, time and prefetch as the request itself says them.
 void take_from_request(const event_context& context, submission& out);

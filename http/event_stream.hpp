@@ -1,5 +1,6 @@
-// One client's stream of analytics as server-sent events: the same question asked again and again, and an event whenever its rows, or
-// whether they are complete, have changed. Source of the format: the WHATWG HTML standard, "Server-sent events". One loop's thread.
+// One client's stream of analytics as server-sent events: the same question asked again and again, and an event whenever its
+// rows, or whether they are complete, have changed. Source of the format: the WHATWG HTML standard, "Server-sent events". One
+// loop's thread.
 #pragma once
 
 #include <cstdint>

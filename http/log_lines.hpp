@@ -1,5 +1,5 @@
-// A page of the log's records as NDJSON, a record a line: {"offset":7,"time":"2025-08-11T07:49:18.342Z","record":{...}}, the record as
-// it stands in the log, byte for byte. One that is no JSON object on one line is "base64" instead. Pure.
+// A page of the log's records as NDJSON, a record a line: {"offset":7,"time":"2025-08-11T07:49:18.342Z","record":{...}}, the
+// record as it stands in the log, byte for byte. One that is no JSON object on one line is "base64" instead. Pure.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What other threads hand to one event loop: accepted sockets, outcomes, the wish to drain. Its eventfd wakes the loop, once for all
-// that came since the loop last took it.
+// What other threads hand to one event loop: accepted sockets, outcomes, the wish to drain. Its eventfd wakes the loop, once for
+// all that came since the loop last took it.
 #pragma once
 
 #include <mutex>

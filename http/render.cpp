@@ -211,19 +211,28 @@ void render_rejections(std::string& out, const std::vector<rejection>& rejection
   out.push_back(']');
 }
 
+namespace {
+
+void append_positions(std::string& out, const std::vector<position>& positions) {
+  out += ",\"positions\":{";
+  for (size_t i = 0; i < positions.size(); ++i) {
+    out += i == 0 ? "\"" : ",\"";
+    append_uint(out, positions[i].shard);
+    out += "\":";
+    append_int(out, positions[i].offset);
+  }
+  out += '}';
+}
+
+} // namespace
+
 void render_batch(std::string& out, const actors::batch_ingested& what, std::string_view rejected, size_t rejected_count) {
   out += "{\"accepted\":";
   append_uint(out, what.events);
   out += ",\"rejected\":";
   out += rejected;
-  out += ",\"positions\":{";
-  for (size_t i = 0; i < what.positions.size(); ++i) {
-    out += i == 0 ? "\"" : ",\"";
-    append_uint(out, what.positions[i].shard);
-    out += "\":";
-    append_int(out, what.positions[i].offset);
-  }
-  out += "},\"durability\":";
+  append_positions(out, what.positions);
+  out += ",\"durability\":";
   out += what.spooled ? "\"spool\"" : "\"log\"";
   field(out, "rejected_count", rejected_count);
   out.push_back('}');
@@ -307,6 +316,14 @@ void render_digest(std::string& out, const shard_digest& digest) {
   append_int(out, digest.offset);
   out += ",\"digest\":";
   append_json_string(out, digest.value);
+  out.push_back('}');
+}
+
+void render_erasure(std::string& out, const visitor_erased& done) {
+  out += "{\"status\":\"accepted\"";
+  append_positions(out, done.positions);
+  out += ",\"log\":";
+  out += done.log_keeps ? "\"kept\"" : "\"rewritten\"";
   out.push_back('}');
 }
 

@@ -22,6 +22,7 @@ void render_batch(std::string& out, const actors::batch_ingested& what, std::str
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain);
 void render_event_fate(std::string& out, std::string_view event_id, const event_lookup& asked, const event_fate& fate);
 void render_digest(std::string& out, const shard_digest& digest);
+void render_erasure(std::string& out, const visitor_erased& done);
 void render_quarantine(std::string& out, const quarantine_page& page);
 void render_ad(std::string& out, const ad& value);
 void render_ads_page(std::string& out, const actors::ads_page& page, uint32_t number, uint32_t limit);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr unsigned bit(http_method m) { return 1u << static_cast<unsigned>(m); }
 constexpr unsigned reads = bit(http_method::get) | bit(http_method::head) | bit(http_method::options);
+constexpr unsigned deletes = bit(http_method::del) | bit(http_method::options);
 constexpr unsigned posts = bit(http_method::post) | bit(http_method::options);
 
 struct entry {
@@ -41,6 +42,7 @@ constexpr std::array<entry, route_count> entries = {{
     {"/admin/v1/shards/{n}/digest", reads, reads},
     {"/api/v1/ads/analytics/stream", reads},
     {"/admin/v1/log/{n}", reads, reads},
+    {"/admin/v1/visitors", deletes, deletes},
 }};
 
 unsigned methods(route where, bool admin_calls) {

@@ -28,9 +28,10 @@ enum class route : uint8_t {
   event,
   digest,
   stream,
-  log
+  log,
+  visitors
 };
-inline constexpr size_t route_count = 19;
+inline constexpr size_t route_count = 20;
 
 struct route_match {
   route where = route::none;

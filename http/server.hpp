@@ -33,7 +33,8 @@ public:
   uint16_t port() const noexcept;       // the one bound; after start
   uint16_t admin_port() const noexcept; // the same of the admin listener; 0 without one
 
-  // Looks at the files of the options for changes; a thread of the server's does it every reload_ms, and nobody else may meanwhile.
+  // Looks at the files of the options for changes; a thread of the server's does it every reload_ms, and nobody else may
+  // meanwhile.
   void look_at_files();
 
   void stop_accepting();

@@ -1,5 +1,5 @@
-// TLS of the listeners: the certificate, its key and the clients' authorities, as their files have them now. The files are looked at
-// again while the server runs; connections keep what they began with. One object for all loops.
+// TLS of the listeners: the certificate, its key and the clients' authorities, as their files have them now. The files are looked
+// at again while the server runs; connections keep what they began with. One object for all loops.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// A browser that follows a click link or shows an impression image: the event comes out of the request itself. Answers are made so
-// that whatever happens to the event, the visitor sees what the link promised.
+// A browser that follows a click link or shows an impression image: the event comes out of the request itself. Answers are made
+// so that whatever happens to the event, the visitor sees what the link promised.
 #pragma once
 
 #include <cstdint>

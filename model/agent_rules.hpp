@@ -1,7 +1,7 @@
-// Who sent an event, read from its user agent: a crawler or not, the kind of device, the families of browser and system. Made from
-// uap-core's expressions and an operator's list; uap-core's rule is that of each list the first expression that matches decides
-// (github.com/ua-parser/uap-core, docs/specification.md). Read-only once made: any thread may ask. Costs some tens of microseconds
-// an agent: whoever asks often remembers the answers.
+// Who sent an event, read from its user agent: a crawler or not, the kind of device, the families of browser and system. Made
+// from uap-core's expressions and an operator's list; uap-core's rule is that of each list the first expression that matches
+// decides (github.com/ua-parser/uap-core, docs/specification.md). Read-only once made: any thread may ask. Costs some tens of
+// microseconds an agent: whoever asks often remembers the answers.
 #pragma once
 
 #include <cstdint>

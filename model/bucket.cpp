@@ -32,6 +32,17 @@ void bucket_row::merge_clickers_into(visitor_set& out) const {
   for (const auto& c : seconds) out.merge(c.clickers);
 }
 
+bool bucket_row::has_visitor(uint64_t visitor) const noexcept {
+  return clickers.has(visitor) || groups.visitors.has(visitor) ||
+         std::any_of(seconds.begin(), seconds.end(), [&](const auto& c) { return c.clickers.has(visitor); });
+}
+
+void bucket_row::replace_visitor(uint64_t visitor, uint64_t alias) {
+  clickers.replace(visitor, alias);
+  groups.visitors.replace(visitor, alias, groups.cells);
+  for (auto& c : seconds) c.clickers.replace(visitor, alias);
+}
+
 size_t bucket_row::memory_bytes() const noexcept {
   size_t n = sizeof(bucket_row) + clickers.memory_bytes() + seconds.capacity() * sizeof(second_cell) +
              adtrack::memory_bytes(groups) + tags.of_cell.capacity() * sizeof(uint32_t);
@@ -66,7 +77,7 @@ uint64_t hash_of(const bucket_key& key, const bucket_row& row) {
     uint64_t cell[3] = {h, c.second, c.clickers.digest()};
     h = hash_counters(c.count, XXH3_64bits(cell, sizeof cell));
   }
-  if (row.groups.empty()) return h;
+  if (row.groups.cells.empty()) return h;
   const uint64_t both[2] = {h, hash_of(row.groups)};
   return XXH3_64bits(both, sizeof both);
 }

@@ -1,6 +1,6 @@
-// Buckets: the numbers of one ad over one span of event time. A minute holds its seconds inside; a quarter-hour, an hour, a day and
-// the ad's total stand beside it, so that any window is a few rows; an hour's groups are a row of their own. Pure values: who loads,
-// caches and stores them is storage.
+// Buckets: the numbers of one ad over one span of event time. A minute holds its seconds inside; a quarter-hour, an hour, a day
+// and the ad's total stand beside it, so that any window is a few rows; an hour's groups are a row of their own. Pure values: who
+// loads, caches and stores them is storage.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +49,8 @@ struct bucket_row {
   visitor_set clickers;
   std::vector<second_cell> seconds; // minute only, sorted
   bool seconds_gone = false;        // minute only: a late event came after its seconds had expired
-  group_cells groups;               // hour_groups only, and all that it has
-  group_tags tags;                  // of groups
+  event_groups groups;              // hour_groups only, and all that it has
+  group_tags tags;                  // of their cells
   uint32_t children = 0;  // bit n: the n-th bucket of the next finer level has (had) a row; day, hour, quarter-hour only
   int64_t written_ms = 0; // shard's clock when last written
   uint64_t hash = 0;      // of the content as of the last rehash(); what the shard's state sum holds of this row
@@ -60,6 +60,8 @@ struct bucket_row {
   void drop_seconds(); // folds the seconds' visitors into the minute's
   // Visitors of the whole bucket, whichever form they are in.
   void merge_clickers_into(visitor_set& out) const;
+  bool has_visitor(uint64_t visitor) const noexcept; // as visitor_set
+  void replace_visitor(uint64_t visitor, uint64_t alias);
   size_t memory_bytes() const noexcept;
 };
 

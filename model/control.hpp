@@ -8,7 +8,15 @@
 namespace adtrack {
 
 // Highest logic version that this build knows. A shard that meets a higher one stops there and is not ready.
-inline constexpr uint32_t logic_version = 2; // 2: clicks may be repeats
+inline constexpr uint32_t logic_version = 3; // 2: clicks may be repeats; 3: visitors can be erased
+
+// From where a control record stands the visitor is known as the alias in all that came before; what comes after is a new
+// visitor. Once nothing before it knows the visitor any more, the record does not either: it is 0.
+struct erasure {
+  uint64_t visitor = 0;
+  uint64_t alias = 0; // 0: this is none
+  bool operator==(const erasure&) const = default;
+};
 
 struct control {
   uint32_t logic = logic_version;
@@ -18,6 +26,7 @@ struct control {
   int64_t minute_days = 90;
   uint32_t rules = 0;         // version of the invalid-traffic rules
   std::string visitor_key_id; // which secret made the visitor hashes
+  erasure erased;             // done by this record; no value that is in force
   bool operator==(const control&) const = default;
 };
 

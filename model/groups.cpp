@@ -37,6 +37,10 @@ namespace {
 
 constexpr size_t nowhere = ~size_t{0};
 
+uint64_t hash_of_name(group_dimension dimension, std::string_view name) noexcept {
+  return XXH3_64bits_withSeed(name.data(), name.size(), static_cast<uint64_t>(dimension));
+}
+
 size_t find(const group_cells& cells, group_dimension dimension, std::string_view name) noexcept {
   for (size_t i = 0; i < cells.size(); ++i)
     if (cells[i].dimension == dimension && cells[i].name == name) return i;
@@ -47,6 +51,7 @@ size_t append(group_cells& cells, group_dimension dimension, std::string_view na
   auto& cell = cells.emplace_back();
   cell.dimension = dimension;
   cell.name = name;
+  cell.name_hash = hash_of_name(dimension, name);
   return cells.size() - 1;
 }
 
@@ -62,99 +67,100 @@ size_t cell_of(group_cells& cells, group_dimension dimension, std::string_view n
   return other != nowhere ? other : append(cells, dimension, group_other);
 }
 
-uint64_t hash_of(const group_cells& cells) noexcept {
-  uint64_t sum = 0;
-  for (const auto& c : cells) {
-    const uint64_t head[4] = {static_cast<uint64_t>(c.dimension), XXH3_64bits(c.name.data(), c.name.size()), c.clickers.digest(),
-                              static_cast<uint64_t>(c.count.last_counted_ms)};
+uint64_t hash_of(const event_groups& groups) noexcept {
+  uint64_t sum = groups.visitors.digest(groups.cells);
+  for (const auto& c : groups.cells) {
+    const uint64_t head[2] = {c.name_hash, static_cast<uint64_t>(c.count.last_counted_ms)};
     sum += XXH3_64bits_withSeed(c.count.values.data(), sizeof c.count.values, XXH3_64bits(head, sizeof head));
   }
   return sum;
 }
 
-size_t memory_bytes(const group_cells& cells) noexcept {
-  size_t n = cells.capacity() * sizeof(group_cell);
-  for (const auto& c : cells)
-    n += c.clickers.memory_bytes() + c.added.memory_bytes() - sizeof c.clickers - sizeof c.added + c.name.capacity();
+size_t memory_bytes(const event_groups& groups) noexcept {
+  size_t n = groups.cells.capacity() * sizeof(group_cell) + groups.visitors.memory_bytes() + groups.added.memory_bytes();
+  for (const auto& c : groups.cells) n += c.name.capacity();
   return n;
 }
 
-// By dimension: its number, how many cells, how long their numbers and how long their visitors are, then these. So whoever wants one
-// dimension, or no visitors, passes over the rest.
-void encode(const group_cells& cells, bool added_only, std::string& out) {
-  std::string numbers, visitors;
+// By dimension: its number, how many cells, how long their numbers are, and these; a 0; how long the visitors are, and these. So
+// whoever wants one dimension, or no visitors, passes over the rest.
+void encode(const event_groups& groups, bool added_only, std::string& out) {
+  std::string numbers;
+  std::vector<size_t> ordinals(groups.cells.size());
   for (size_t d = 1; d < group_dimension_count; ++d) {
-    const auto dimension = static_cast<group_dimension>(d);
-    uint64_t n = 0;
+    size_t n = 0;
     numbers.clear();
-    visitors.clear();
-    for (const auto& c : cells) {
-      if (c.dimension != dimension || (added_only && !c.changed)) continue;
-      ++n;
+    for (size_t i = 0; i < groups.cells.size(); ++i) {
+      const auto& c = groups.cells[i];
+      if (static_cast<size_t>(c.dimension) != d || (added_only && !c.changed)) continue;
+      ordinals[i] = n++;
       put_varint(numbers, c.name.size());
       numbers += c.name;
       encode(c.count, numbers);
-      if (keeps_visitors(dimension)) (added_only ? c.added : c.clickers).encode(visitors);
     }
     if (n == 0) continue;
     out.push_back(static_cast<char>(d));
     put_varint(out, n);
     put_varint(out, numbers.size());
-    put_varint(out, visitors.size());
     out += numbers;
-    out += visitors;
   }
   out.push_back(0);
+  std::string visitors;
+  (added_only ? groups.added : groups.visitors).encode(ordinals, groups.cells, visitors);
+  put_varint(out, visitors.size());
+  out += visitors;
 }
 
 namespace {
 
-bool decode_cell(std::string_view& numbers, group_cell& out) {
-  uint64_t length = 0;
-  if (!get_varint(numbers, length) || numbers.size() < length) return false;
-  out.name = numbers.substr(0, length);
-  numbers.remove_prefix(length);
-  return decode(numbers, out.count);
+bool decode_cells(std::string_view numbers, uint64_t n, group_dimension dimension, group_cells& out,
+                  std::vector<size_t>& places) {
+  for (uint64_t i = 0; i < n; ++i) {
+    std::string_view name;
+    if (!take_string(numbers, name)) return false;
+    places.push_back(append(out, dimension, name));
+    if (!decode(numbers, out.back().count)) return false;
+  }
+  return numbers.empty();
 }
 
 } // namespace
 
-bool decode(std::string_view& in, group_dimension only, bool visitors, group_cells& out) {
-  out.clear();
-  for (size_t before = 0; !in.empty();) {
+bool decode(std::string_view& in, group_dimension only, bool visitors, event_groups& out) {
+  out = {};
+  group_visitors::places_by_dimension places;
+  for (size_t before = 0;;) {
+    if (in.empty()) return false;
     const size_t d = static_cast<uint8_t>(in[0]);
     in.remove_prefix(1);
-    if (d == 0) return true;
-    uint64_t n = 0, number_bytes = 0, visitor_bytes = 0;
-    if (d <= before || d >= group_dimension_count || !get_varint(in, n) || !get_varint(in, number_bytes) ||
-        !get_varint(in, visitor_bytes) || number_bytes > in.size() || visitor_bytes > in.size() - number_bytes)
-      return false;
+    if (d == 0) break;
+    uint64_t n = 0;
+    std::string_view numbers;
+    if (d <= before || d >= group_dimension_count || !get_varint(in, n) || n == 0 || !take_string(in, numbers)) return false;
     before = d;
-    auto numbers = in.substr(0, number_bytes), sets = in.substr(number_bytes, visitor_bytes);
-    in.remove_prefix(number_bytes + visitor_bytes);
     const auto dimension = static_cast<group_dimension>(d);
     if (only != group_dimension::none && only != dimension) continue;
-    const bool with_sets = visitors && keeps_visitors(dimension);
-    for (uint64_t i = 0; i < n; ++i) {
-      auto& cell = out.emplace_back();
-      cell.dimension = dimension;
-      if (!decode_cell(numbers, cell) || (with_sets && !visitor_set::decode(sets, cell.clickers))) return false;
-    }
-    if (!numbers.empty() || ((with_sets || !keeps_visitors(dimension)) && !sets.empty())) return false;
+    if (!decode_cells(numbers, n, dimension, out.cells, places[d])) return false;
   }
-  return false; // the end is missing
+  std::string_view text;
+  if (!take_string(in, text)) return false;
+  return !visitors || group_visitors::decode(text, only, places, out.cells, out.visitors);
 }
 
-void merge(group_cells& older, group_cells&& newer) {
-  for (auto& cell : newer) {
-    const auto at = find(older, cell.dimension, cell.name);
+void merge(event_groups& older, event_groups&& newer) {
+  std::vector<size_t> places;
+  places.reserve(newer.cells.size());
+  for (auto& cell : newer.cells) {
+    auto at = find(older.cells, cell.dimension, cell.name);
     if (at == nowhere) {
-      older.push_back(std::move(cell));
-      continue;
+      at = older.cells.size();
+      older.cells.push_back(std::move(cell));
+    } else {
+      older.cells[at].count = cell.count;
     }
-    older[at].count = cell.count;
-    older[at].clickers.merge(cell.clickers);
+    places.push_back(at);
   }
+  older.visitors.merge(std::move(newer.visitors), places, older.cells);
 }
 
 } // namespace adtrack

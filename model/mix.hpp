@@ -12,4 +12,12 @@ constexpr uint64_t mix64(uint64_t x) noexcept {
   return x ^ (x >> 31);
 }
 
+// Its inverse.
+constexpr uint64_t unmix64(uint64_t x) noexcept {
+  x = (x ^ (x >> 31) ^ (x >> 62)) * 0x319642b2d24d8ec3u;
+  x = (x ^ (x >> 27) ^ (x >> 54)) * 0x96de1b173f119089u;
+  return x ^ (x >> 30) ^ (x >> 60);
+}
+static_assert(unmix64(mix64(0x0123456789abcdefu)) == 0x0123456789abcdefu);
+
 } // namespace adtrack

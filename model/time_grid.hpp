@@ -1,6 +1,6 @@
-// The points of a series: seconds, minutes, or the hours and days of a zone's clock. They follow each other without gap or overlap, so
-// that each instant is in exactly one. A day goes from its first instant to the next day's (23 and 25 hours too); an hour ends early
-// where the clock changes by no whole number of hours. Pure.
+// The points of a series: seconds, minutes, or the hours and days of a zone's clock. They follow each other without gap or
+// overlap, so that each instant is in exactly one. A day goes from its first instant to the next day's (23 and 25 hours too); an
+// hour ends early where the clock changes by no whole number of hours. Pure.
 #pragma once
 
 #include <cstddef>

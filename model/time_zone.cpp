@@ -10,7 +10,8 @@ namespace adtrack {
 
 namespace {
 
-// Whether every '/'-separated part is made of the characters of IANA names. No '.', so no way out of the folder and one spelling a file.
+// Whether every '/'-separated part is made of the characters of IANA names. No '.', so no way out of the folder and one spelling
+// a file.
 bool is_plain_zone_name(std::string_view tz) noexcept {
   if (tz.size() > 64 || tz.front() == '/' || tz.back() == '/' || tz.find("//") != std::string_view::npos) return false;
   if (tz == "localtime" || tz.starts_with("posix/") || tz.starts_with("right/")) return false; // not names, but in the folder
@@ -20,7 +21,8 @@ bool is_plain_zone_name(std::string_view tz) noexcept {
   });
 }
 
-// Abseil remembers every name that it was ever asked for, unknown ones too, so only names of files may reach it: that bounds memory.
+// Abseil remembers every name that it was ever asked for, unknown ones too, so only names of files may reach it: that bounds
+// memory.
 bool load_zone(std::string_view tz, absl::TimeZone& out) {
   if (tz.empty() || tz == "UTC") {
     out = absl::UTCTimeZone();

@@ -19,8 +19,8 @@ public:
   bool is_utc() const { return zone_ == absl::UTCTimeZone(); }
   // Seconds that the zone's clock is ahead of UTC at that instant.
   int64_t offset_s(int64_t unix_s) const { return zone_.At(absl::FromUnixSeconds(unix_s)).offset; }
-  // The first instant of that date on the zone's clock (days since 1970-01-01 of the calendar): midnight, its first one where it came
-  // twice, and the next instant that there is where it was skipped.
+  // The first instant of that date on the zone's clock (days since 1970-01-01 of the calendar): midnight, its first one where it
+  // came twice, and the next instant that there is where it was skipped.
   int64_t start_of_day_s(int64_t day) const;
 
 private:

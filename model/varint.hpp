@@ -23,7 +23,8 @@ inline void put_varint(std::string& out, uint64_t value) {
   out.append(bytes, size);
 }
 
-// Consumes one number from the front of `in`; false, with `in` and `out` untouched, when it is cut short, over-long or past 64 bits.
+// Consumes one number from the front of `in`; false, with `in` and `out` untouched, when it is cut short, over-long or past 64
+// bits.
 inline bool get_varint(std::string_view& in, uint64_t& out) noexcept {
   uint64_t value = 0;
   for (size_t i = 0; i < in.size() && i < 10; ++i) {
@@ -37,6 +38,15 @@ inline bool get_varint(std::string_view& in, uint64_t& out) noexcept {
     return true;
   }
   return false;
+}
+
+// Consumes a length and so many bytes from the front of `in`; false when there are fewer, and then `in` may have lost the length.
+inline bool take_string(std::string_view& in, std::string_view& out) noexcept {
+  uint64_t length = 0;
+  if (!get_varint(in, length) || in.size() < length) return false;
+  out = in.substr(0, length);
+  in.remove_prefix(length);
+  return true;
 }
 
 inline void put_fixed64(std::string& out, uint64_t value) {

@@ -29,15 +29,17 @@ constexpr uint32_t pack(reg r) noexcept { return r.index << 8 | r.rank; }
 constexpr uint32_t index_of(uint32_t packed) noexcept { return packed >> 8; }
 constexpr uint8_t rank_of(uint32_t packed) noexcept { return static_cast<uint8_t>(packed); }
 
+constexpr uint64_t visitor_salt = 0x9e3779b97f4a7c15u;
+
 // Visitors are keyed hashes already; mixing again keeps the sketch sound for any other input.
 constexpr reg register_of(uint64_t visitor) noexcept {
-  const uint64_t hash = mix64(visitor ^ 0x9e3779b97f4a7c15u);
+  const uint64_t hash = mix64(visitor ^ visitor_salt);
   const uint64_t rest = hash << visitor_set::precision | uint64_t{1} << (visitor_set::precision - 1);
   return {static_cast<uint32_t>(hash >> value_bits), static_cast<uint8_t>(std::countl_zero(rest) + 1)};
 }
 
 // Terms of the digest. The constants keep 0 from hashing to 0, and members apart from registers.
-constexpr uint64_t member_digest(uint64_t visitor) noexcept { return mix64(visitor + 0xd1b54a32d192ed03u); }
+constexpr uint64_t member_digest(uint64_t visitor) noexcept { return mix64(pack(register_of(visitor)) + 0xd1b54a32d192ed03u); }
 constexpr uint64_t register_digest(uint32_t index, uint8_t rank) noexcept {
   return rank == 0 ? 0 : mix64(pack({index, rank}) + 0xaef17502108ef2d9u);
 }
@@ -81,8 +83,8 @@ double estimate_of(const histogram& count) noexcept {
 
 constexpr char form_exact = 'e', form_sparse = 's', form_dense = 'd';
 
-// Where `value` stands or would stand in a sorted run, looking first at `guess` and from there in doubling steps. Hashes are spread
-// evenly, so a guess by proportion is near: one or two cache lines, where halving the whole run touches ten.
+// Where `value` stands or would stand in a sorted run, looking first at `guess` and from there in doubling steps. Hashes are
+// spread evenly, so a guess by proportion is near: one or two cache lines, where halving the whole run touches ten.
 template <class T>
 size_t place_near(const std::vector<T>& sorted, T value, size_t guess) noexcept {
   size_t low = 0, high = sorted.size(); // Invariant: what stands below low is less, what stands from high on is not
@@ -199,6 +201,29 @@ size_t visitor_set::add_all(std::span<uint64_t> visitors) {
   return changed;
 }
 
+bool visitor_set::has(uint64_t visitor) const noexcept {
+  const size_t at = place_of(exact_, visitor);
+  return at < exact_.size() && exact_[at] == visitor;
+}
+
+void visitor_set::replace(uint64_t visitor, uint64_t alias) {
+  if (!has(visitor)) return;
+  exact_.erase(exact_.begin() + static_cast<std::ptrdiff_t>(place_of(exact_, visitor)));
+  digest_ -= member_digest(visitor);
+  add(alias);
+}
+
+uint32_t sketch_register_of(uint64_t visitor) noexcept { return pack(register_of(visitor)); }
+
+uint64_t alias_of(uint64_t visitor, uint64_t random) noexcept {
+  const auto [index, rank] = register_of(visitor);
+  const int free = std::max(0, value_bits - rank); // bits below the one that makes the rank
+  const uint64_t low = free == 0 ? 0 : random >> (64 - free);
+  const uint64_t one = rank > value_bits ? 0 : uint64_t{1} << free;
+  const uint64_t alias = unmix64(uint64_t{index} << value_bits | one | low) ^ visitor_salt;
+  return alias != 0 ? alias : alias_of(visitor, mix64(random + 1));
+}
+
 void visitor_set::merge(const visitor_set& other) {
   if (&other == this || other.empty()) return;
   if (empty()) {
@@ -232,7 +257,8 @@ void visitor_set::raise_all(const std::vector<uint8_t>& ranks) {
   }
 }
 
-// The members become registers. Called with the 1,025th member, or before a merge with a sketch: then the union is past 1,024 too.
+// The members become registers. Called with the 1,025th member, or before a merge with a sketch: then the union is past 1,024
+// too.
 void visitor_set::to_sketch() {
   sparse_.reserve(exact_.size());
   for (const uint64_t visitor : exact_) sparse_.push_back(pack(register_of(visitor)));

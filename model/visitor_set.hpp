@@ -21,6 +21,11 @@ public:
   // Adds them all: sorts the span, moves those that changed the state to its front and returns how many these are.
   size_t add_all(std::span<uint64_t> visitors);
   void merge(const visitor_set& other);
+  // While exact; a sketch holds nobody.
+  bool has(uint64_t visitor) const noexcept;
+  // Afterwards the set is as if `alias` had been added in the visitor's place, which holds of sketches too if it is alias_of()
+  // it.
+  void replace(uint64_t visitor, uint64_t alias);
   bool empty() const noexcept { return sketch_ == form::exact && exact_.empty(); }
   bool exact() const noexcept { return sketch_ == form::exact; }
   // Number of distinct visitors; an exact integer while exact(), else Ertl's improved estimator over the integer
@@ -28,7 +33,8 @@ public:
   double estimate() const noexcept;
   // 0 while exact, else 1.04 / sqrt(2^14) = 0.008125.
   double standard_error() const noexcept;
-  // Commutative hash of the state: sum over members (exact) or over non-zero registers; kept as the set changes.
+  // Commutative hash of the state, kept as the set changes: the sum over members (exact) or over non-zero registers. Of a member
+  // it knows the register that it would have, so that an alias_of() it gives the same.
   uint64_t digest() const noexcept { return digest_; }
   size_t memory_bytes() const noexcept;
 
@@ -52,5 +58,12 @@ private:
   std::vector<uint8_t> dense_;   // register_count ranks
   uint64_t digest_ = 0;
 };
+
+// Where a sketch has the visitor: the register's index and the rank.
+uint32_t sketch_register_of(uint64_t visitor) noexcept;
+
+// Another visitor that a sketch cannot tell from this one, chosen by 64 random bits: the two share a register and its rank, and
+// nothing else. Never 0.
+uint64_t alias_of(uint64_t visitor, uint64_t random) noexcept;
 
 } // namespace adtrack

@@ -1,6 +1,7 @@
-"""What the scripts that talk with adtrack share: requests that are tried again while it is busy or away, and a bar that shows how far
-they are."""
+"""What the scripts that talk with adtrack share: their arguments and how they end, requests that are tried again while it is busy or
+away, and a bar that shows how far they are."""
 
+import argparse
 import http.client
 import ssl
 import sys
@@ -10,6 +11,26 @@ import urllib.parse
 
 class Stop(Exception):
     """It cannot go on; the text says why."""
+
+
+def arguments(script, text, key, patience, listener="of adtrack"):
+    """A parser with what all of them take. `text` is the help's; `key`: which kind of key; `patience`: (seconds, of what)."""
+    parser = argparse.ArgumentParser(prog=script, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help=f"{listener} (%(default)s)")
+    parser.add_argument("--key-file", help=f"a file with the token of an {key} key")
+    parser.add_argument("--patience", type=float, default=patience[0], help=f"seconds {patience[1]} (%(default)s)")
+    return parser
+
+
+def end_of(run, options, broken_off="broken off"):
+    """What `run` returns, or 2 with a sentence when it could not go on."""
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print(f"\n{broken_off}", file=sys.stderr)
+    except (Stop, OSError, EOFError, UnicodeDecodeError) as why:
+        print(f"error: {why}", file=sys.stderr)
+    return 2
 
 
 def key_of(path):

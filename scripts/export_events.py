@@ -7,13 +7,12 @@ counts. Addresses are masked in the log, so visitors of one network with the sam
 prefetch, the whole address in a data center's network) is not written. Events that come in while it runs are not waited for.
 Exit code 0: all that was there is in the file; 2: it could not go on, and there is no file."""
 
-import argparse
 import gzip
 import json
 import os
 import sys
 
-from adtrack_client import Bar, Client, Stop, key_of
+from adtrack_client import Bar, Client, Stop, arguments, end_of, key_of
 
 FIELDS = ("type", "event_id", "ad_id", "timestamp", "user_ip", "agent", "play_time_secs", "watched_percent", "progress")
 STAMPED = ("type", "event_id", "ad_id", "timestamp", "fields")
@@ -24,7 +23,8 @@ def event_of(line):
     record = json.loads(line).get("record")
     if not record or record.get("kind") != "event" or any(field not in record for field in STAMPED):
         return None  # also one that another program put there, which adtrack has in its quarantine
-    return json.dumps({field: record[field] for field in FIELDS if field in record}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    event = {field: record[field] for field in FIELDS if field in record}
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def page(adtrack, shard, start, most):
@@ -96,23 +96,15 @@ def run(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="export.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments("export.sh", __doc__, "admin", (300, "for which a refused request is tried again"),
+                       "of adtrack, its admin listener where it has one")
     parser.add_argument("file", help="where to; packed when it ends in .gz; - is standard output")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="of adtrack, its admin listener where it has one (%(default)s)")
-    parser.add_argument("--key-file", help="a file with the token of an admin key")
     parser.add_argument("--shard", type=int, action="append", help="only this one; may be repeated")
     parser.add_argument("--page", type=int, default=10_000, help="records a request, 1 to 100000 (%(default)s)")
-    parser.add_argument("--patience", type=float, default=300, help="seconds for which a refused request is tried again (%(default)s)")
     options = parser.parse_args()
     if not 1 <= options.page <= 100_000:
         parser.error("--page is 1 to 100000")
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nbroken off", file=sys.stderr)
-    except (Stop, OSError) as why:
-        print(f"error: {why}", file=sys.stderr)
-    return 2
+    return end_of(run, options)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ How far it came stands in FILE.imported, so that a run that was broken off goes 
 Events are known by their event_id: what is sent twice counts once. Lines that adtrack rejects are listed in FILE.rejected.
 Busy answers (429, 503) and lost connections are tried again. Exit code 0: all are in; 1: some were rejected; 2: it could not go on."""
 
-import argparse
 import csv
 import gzip
 import hashlib
@@ -17,7 +16,7 @@ import os
 import re
 import sys
 
-from adtrack_client import Bar, Client, Stop, key_of
+from adtrack_client import Bar, Client, Stop, arguments, end_of, key_of
 
 BATCH_BYTES = 4 << 20
 INTEGERS = {"ad_id", "play_time_secs", "watched_percent", "timestamp"}
@@ -47,9 +46,12 @@ def records_of(stream, form):
         names = next(table, None)
         if not names or len(set(names)) != len(names) or "event_id" not in names and "type" not in names:
             raise Stop(f"the first line of a CSV file names its fields, such as type,event_id,ad_id,timestamp; this one says {names}")
-        for cells in table:
-            if cells:
-                yield table.line_num, json.dumps(event_of(names, cells), ensure_ascii=False).encode()
+        try:
+            for cells in table:
+                if cells:
+                    yield table.line_num, json.dumps(event_of(names, cells), ensure_ascii=False).encode()
+        except csv.Error as why:
+            raise Stop(f"line {table.line_num} is no CSV: {why}") from why
         return
     for number, line in enumerate(stream, 1):
         line = line.strip()
@@ -224,25 +226,16 @@ def run(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="import.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments("import.sh", __doc__, "ingest", (300, "for which a refused batch is tried again"))
     parser.add_argument("file", help="NDJSON or CSV, also packed with gzip; - is standard input")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="of adtrack (%(default)s)")
-    parser.add_argument("--key-file", help="a file with the token of an ingest key")
     parser.add_argument("--format", choices=["ndjson", "csv"], help="by the file's name or its first byte when it is left out")
     parser.add_argument("--batch", type=int, default=1_000, help="events a request, 1 to 10000 (%(default)s)")
     parser.add_argument("--make-ids", action="store_true", help="events without an event_id get one, made of the line's bytes")
-    parser.add_argument("--patience", type=float, default=300, help="seconds for which a refused batch is tried again (%(default)s)")
     parser.add_argument("--again", action="store_true", help="begin at the first line, whatever the note says")
     options = parser.parse_args()
     if not 1 <= options.batch <= 10_000:
         parser.error("--batch is 1 to 10000")
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nbroken off; the same command goes on where it was", file=sys.stderr)
-    except (Stop, OSError, UnicodeDecodeError, csv.Error, EOFError) as why:
-        print(f"error: {why}", file=sys.stderr)
-    return 2
+    return end_of(run, options, "broken off; the same command goes on where it was")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import tempfile
 import time
 import urllib.parse
 
-from adtrack_client import Client, Stop
+from adtrack_client import Client, Stop, arguments
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 ROWS = 1_000  # a page of an answer
 
@@ -60,16 +62,16 @@ class Node:
             page += 1
 
 
-def binary(root):
-    path = os.environ.get("ADTRACKD") or os.path.join(root, "build", "release", "adtrackd")
+def binary():
+    path = os.environ.get("ADTRACKD") or os.path.join(ROOT, "build", "release", "adtrackd")
     if not os.access(path, os.X_OK):
         raise Stop(f"there is no {path}: scripts/quickstart.sh builds it, or set ADTRACKD")
     return path
 
 
 class Observer(Node):
-    def __init__(self, root, url, key_file, shards, settings, scratch, patience):
-        self.directory = tempfile.mkdtemp(prefix="adtrack-observer-", dir=scratch)
+    def __init__(self, options, shards, settings):
+        self.directory = tempfile.mkdtemp(prefix="adtrack-observer-", dir=options.scratch)
         self.log_path = os.path.join(self.directory, "log.jsonl")
         self.process = None
         try:
@@ -77,12 +79,14 @@ class Observer(Node):
             keys = os.path.join(self.directory, "keys")
             with open(keys, "w", encoding="ascii") as file:
                 file.write(f"observer sha256:{hashlib.sha256(key.encode()).hexdigest()}\n")
-            flags = {"log.backend": "remote", "remote.url": url, "remote.key_file": os.path.abspath(key_file) if key_file else None, "log.shards": shards,
-                     "data.dir": os.path.join(self.directory, "data"), "http.host": "127.0.0.1", "http.port": 0, "admin.key_file": keys, **settings}
-            arguments = [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
+            flags = {"log.backend": "remote", "remote.url": options.url, "log.shards": shards, "admin.key_file": keys,
+                     "data.dir": os.path.join(self.directory, "data"), "http.host": "127.0.0.1", "http.port": 0, **settings}
+            if options.key_file:
+                flags["remote.key_file"] = os.path.abspath(options.key_file)
+            arguments = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
             with open(self.log_path, "wb") as log:
-                self.process = subprocess.Popen([binary(root), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=self.directory)
-            super().__init__(f"http://{self._address(60)}", key, patience)
+                self.process = subprocess.Popen([binary(), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=self.directory)
+            super().__init__(f"http://{self._address(60)}", key, options.patience)
         except BaseException:
             self.end()
             raise
@@ -146,6 +150,15 @@ class Observer(Node):
             if self.process.poll() is not None:
                 raise Stop(f"the second adtrackd ended with code {self.process.returncode}")
             time.sleep(0.2)
+
+
+def observer_arguments(script, text):
+    """A parser with what takes a node and an observer beside it."""
+    parser = arguments(script, text, "admin", (120, "without progress after which it gives up"), "of the node, its admin listener where it has one")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the second adtrackd; may be repeated")
+    parser.add_argument("--scratch", help="where the scratch directory is made; it goes when this ends")
+    parser.add_argument("--tries", type=int, default=50, help="how often two answers are tried to be had at one position (%(default)s)")
+    return parser
 
 
 def at_one_position(one, other, question, tries):

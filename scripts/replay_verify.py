@@ -1,20 +1,17 @@
 #!/usr/bin/env python3
 """Proves a node's numbers: a second adtrackd reads the node's log over HTTP from its first record and counts it anew in a scratch
-directory. Then every shard's digest is compared at one offset, and answers at equal positions. What scripts/replay-verify.sh runs. The node goes on
-serving meanwhile, and nothing of it is changed.
+directory. Then every shard's digest is compared at one offset, and answers at equal positions. What scripts/replay-verify.sh runs. The
+node goes on serving meanwhile, and nothing of it is changed.
 
 To check a copy, a backup say, start an adtrackd on it and name that one. A log that was trimmed cannot be replayed from its first record.
 Exit code 0: all are equal; 1: something differs; 2: it could not be found out."""
 
-import argparse
-import os
 import sys
 import time
 
-from adtrack_client import Bar, Stop, key_of
-from observer import Node, Observer, at_one_position, settings_of
+from adtrack_client import Bar, Stop, end_of, key_of
+from observer import Node, Observer, at_one_position, observer_arguments, settings_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 QUESTIONS = ["", "sort=-click_count&last=24h", "group_by=device", "group_by=country&sort=-gross_clicks"]
 
 
@@ -39,7 +36,7 @@ def run(options):
     shards = node.shards()
     ends = {shard: node.log_end(shard) for shard in range(shards)}
     started = time.monotonic()
-    with Observer(ROOT, options.url, options.key_file, shards, settings, options.scratch, options.patience) as replay:
+    with Observer(options, shards, settings) as replay:
         records = replay.catch_up(ends, Bar(sum(ends.values())))
         took = time.monotonic() - started
         print(f"{records:,} records of {shards} shards were counted anew in {took:.1f} s ({records / took:,.0f}/s)")
@@ -58,7 +55,7 @@ def run(options):
             here, there = map(without_times, both)
             same = here == there
             differing += not same
-            print(f"question '{question}': {len(here):,} rows are equal" if same else f"question '{question}': the rows differ")
+            print(f"question '{question}': " + (f"{len(here):,} rows are equal" if same else "the rows differ"))
             if not same:
                 wrong = next(((a, b) for a, b in zip(here, there) if a != b), (len(here), len(there)))
                 print(f"  the first that does: {wrong[0]}\n  counted anew:        {wrong[1]}")
@@ -66,22 +63,10 @@ def run(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="replay-verify.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="of the node, its admin listener where it has one (%(default)s)")
-    parser.add_argument("--key-file", help="a file with the token of an admin key")
-    parser.add_argument("--question", action="append", metavar="QUERY", help="a query string of analytics to compare, such as 'ad_id=32&last=24h&granularity=hour'; may be repeated")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the second adtrackd; may be repeated")
-    parser.add_argument("--scratch", help="where the scratch directory is made; it goes when this ends")
-    parser.add_argument("--tries", type=int, default=50, help="how often two answers are tried to be had at one position (%(default)s)")
-    parser.add_argument("--patience", type=float, default=120, help="seconds without progress after which it gives up (%(default)s)")
-    options = parser.parse_args()
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nbroken off", file=sys.stderr)
-    except (Stop, OSError) as why:
-        print(f"error: {why}", file=sys.stderr)
-    return 2
+    parser = observer_arguments("replay-verify.sh", __doc__)
+    parser.add_argument("--question", action="append", metavar="QUERY",
+                        help="a query string of analytics to compare, such as 'ad_id=32&last=24h&granularity=hour'; may be repeated")
+    return end_of(run, parser.parse_args())
 
 
 if __name__ == "__main__":

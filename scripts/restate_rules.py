@@ -9,15 +9,12 @@ A setting that is not named is this computer's default, so name all that the nod
 address: a network narrower than a /24 (IPv4) or /48 (IPv6) in a list is not seen. A prefetch stays one.
 Exit code 0: the difference was printed, if any; 2: it could not be found out."""
 
-import argparse
 import csv
-import os
 import sys
 
-from adtrack_client import Bar, Stop, key_of
-from observer import Node, Observer, at_one_position, settings_of
+from adtrack_client import Bar, Stop, end_of, key_of
+from observer import Node, Observer, at_one_position, observer_arguments, settings_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NUMBERS = ("click_count", "unique_clicks", "impressions", "gross_clicks", "duplicates")
 
 
@@ -54,7 +51,7 @@ def run(options):
     node = Node(options.url, key_of(options.key_file), options.patience)
     shards = node.shards()
     ends = {shard: node.log_end(shard) for shard in range(shards)}
-    with Observer(ROOT, options.url, options.key_file, shards, settings, options.scratch, options.patience) as restated:
+    with Observer(options, shards, settings) as restated:
         restated.catch_up(ends, Bar(sum(ends.values())))
         both = at_one_position(node, restated, options.query, options.tries)
     if both is None:
@@ -67,23 +64,11 @@ def run(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="restate.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="of the node, its admin listener where it has one (%(default)s)")
-    parser.add_argument("--key-file", help="a file with the token of an admin key")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting that would be another one; may be repeated")
-    parser.add_argument("--query", default="", help="a query string of analytics that says of what, such as 'since=2025-08-01&until=2025-09-01' (all of it)")
+    parser = observer_arguments("restate.sh", __doc__)
+    parser.add_argument("--query", default="",
+                        help="a query string of analytics that says of what, such as 'since=2025-08-01&until=2025-09-01' (all of it)")
     parser.add_argument("--format", choices=["text", "csv"], default="text")
-    parser.add_argument("--scratch", help="where the scratch directory is made; it goes when this ends")
-    parser.add_argument("--tries", type=int, default=50, help="how often two answers are tried to be had at one position (%(default)s)")
-    parser.add_argument("--patience", type=float, default=120, help="seconds without progress after which it gives up (%(default)s)")
-    options = parser.parse_args()
-    try:
-        return run(options)
-    except KeyboardInterrupt:
-        print("\nbroken off", file=sys.stderr)
-    except (Stop, OSError) as why:
-        print(f"error: {why}", file=sys.stderr)
-    return 2
+    return end_of(run, parser.parse_args())
 
 
 if __name__ == "__main__":

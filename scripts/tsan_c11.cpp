@@ -1,5 +1,6 @@
-// Lets ThreadSanitizer see C11's threads, which librdkafka uses: it knows those of POSIX only, and crashes in a callback on a thread
-// that it did not see begin. Preloaded by `check.sh tsan`; each function stands before glibc's, which are the same two layers down.
+// Lets ThreadSanitizer see C11's threads, which librdkafka uses: it knows those of POSIX only, and crashes in a callback on a
+// thread that it did not see begin. Preloaded by `check.sh tsan`; each function stands before glibc's, which are the same two
+// layers down.
 #include <pthread.h>
 #include <threads.h>
 

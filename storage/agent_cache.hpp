@@ -1,6 +1,7 @@
-// Remembers what agent rules said of an agent, as few agents send most events. Bounded: each part keeps the agents that were asked
-// for lately, and forgets them in two generations (when the newer one is full it becomes the older one, whose agents are forgotten
-// unless they are asked for). Thread-safe; a lookup holds the lock of one part of sixteen, and rules are asked outside of it.
+// Remembers what agent rules said of an agent, as few agents send most events. Bounded: each part keeps the agents that were
+// asked for lately, and forgets them in two generations (when the newer one is full it becomes the older one, whose agents are
+// forgotten unless they are asked for). Thread-safe; a lookup holds the lock of one part of sixteen, and rules are asked outside
+// of it.
 #pragma once
 
 #include <array>

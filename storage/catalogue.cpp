@@ -12,7 +12,8 @@ using json = nlohmann::json;
 
 constexpr int catalogue_schema = 1;
 
-// {"schema":1,"id":7,"created_ms":...,"updated_ms":...,"title":"...",...}; a creation record cannot know its id and leaves it out.
+// {"schema":1,"id":7,"created_ms":...,"updated_ms":...,"title":"...",...}; a creation record cannot know its id and leaves it
+// out.
 std::string encode(const ad& a) {
   json value = {{"schema", catalogue_schema},        {"created_ms", a.created_ms},          {"updated_ms", a.updated_ms},
                 {"title", a.fields.title},           {"description", a.fields.description}, {"url", a.fields.url},

@@ -1,6 +1,6 @@
-// The ads catalogue: what ads there are, over a compacted stream that it reads in full at load. Owned by one actor; not thread-safe.
-// An ad's id is its creation record's offset + 1, so ids are unique in the cluster and never used again.
-// After a write of unknown fate it reads the stream again before it writes anything else; what it shows stays readable meanwhile.
+// The ads catalogue: what ads there are, over a compacted stream that it reads in full at load. Owned by one actor; not
+// thread-safe. An ad's id is its creation record's offset + 1, so ids are unique in the cluster and never used again. After a
+// write of unknown fate it reads the stream again before it writes anything else; what it shows stays readable meanwhile.
 #pragma once
 
 #include <cstdint>

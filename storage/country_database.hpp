@@ -1,5 +1,6 @@
-// The country of an address, out of a database in MaxMind's format (GeoLite2 Country and City, DB-IP, IPinfo). The database is held in
-// memory of our own: a file that is overwritten in place cannot change, or end, under a lookup. Read-only: any thread may ask.
+// The country of an address, out of a database in MaxMind's format (GeoLite2 Country and City, DB-IP, IPinfo). The database is
+// held in memory of our own: a file that is overwritten in place cannot change, or end, under a lookup. Read-only: any thread may
+// ask.
 #pragma once
 
 #include <memory>

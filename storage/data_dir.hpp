@@ -1,5 +1,5 @@
-// The data directory: everything that is remembered stands below it. Opened once at the start by the composition root, which holds
-// it until the end; a second process on it is refused. Also the secret that visitor hashes are made with.
+// The data directory: everything that is remembered stands below it. Opened once at the start by the composition root, which
+// holds it until the end; a second process on it is refused. Also the secret that visitor hashes are made with.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ public:
   data_dir(const data_dir&) = delete;
   data_dir& operator=(const data_dir&) = delete;
 
-  // Which log the shards below were computed from: written at the first call, compared ever after. errc::mismatch when it is another
-  // one, as their offsets would then mean other records.
+  // Which log the shards below were computed from: written at the first call, compared ever after. errc::mismatch when it is
+  // another one, as their offsets would then mean other records.
   status bind_log(const std::string& log_name);
 
   const std::string& path() const noexcept { return path_; }
@@ -38,8 +38,8 @@ private:
   int lock_;
 };
 
-// Reads 32 hex digits (a newline after them is allowed). When the file is missing and `create`, makes one of mode 0600 that survives
-// a power loss from then on; else errc::not_found. errc::corrupt when it holds anything else.
+// Reads 32 hex digits (a newline after them is allowed). When the file is missing and `create`, makes one of mode 0600 that
+// survives a power loss from then on; else errc::not_found. errc::corrupt when it holds anything else.
 result<visitor_key> load_visitor_key(const std::string& path, bool create);
 
 } // namespace adtrack::storage

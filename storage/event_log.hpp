@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct log_end {
   int64_t confirmed_ms = 0; // monotonic ms (steady clock) when this was last known to be true; -1 never
 };
 
+// What a record's value is replaced by; nothing: it stays. Calls nothing of the log.
+using record_change = std::function<std::optional<std::string>(const stored_record&)>;
+
 class event_log {
 public:
   virtual ~event_log() = default;
@@ -63,6 +67,21 @@ public:
   // Removes the records below `below` (never past end); begin() becomes `below`.
   virtual status trim(uint32_t partition, int64_t below) = 0;
 
+  // Whether rewrite() works: false of a log whose records nobody can change (Kafka, another node's).
+  virtual bool rewrites() const noexcept { return false; }
+
+  // Replaces values of durable records in [from, to) where `change` gives another one; offsets, times and order stay. Does a
+  // bounded part and returns where to go on; `to` when it is done. A part is atomic, and durable when this returns; after an
+  // error it may have been done or not. Records below begin() are passed over. Any thread, one at a time; beside appends, reads
+  // and trims.
+  virtual result<int64_t> rewrite(uint32_t /*partition*/, int64_t /*from*/, int64_t /*to*/, const record_change& /*change*/) {
+    return status{errc::cannot, "the records of this log cannot be replaced"};
+  }
+
+  // Takes the values that were replaced before off the disk, wherever the log keeps them; what a read under way still holds goes
+  // when it ends. May take long; any thread, beside everything else. After an error it has to be asked for again.
+  virtual status purge(uint32_t /*partition*/) { return {errc::cannot, "the records of this log cannot be replaced"}; }
+
   // After a failed write the log is read-only; this tries to bring it back. Cheap when writable() already.
   virtual status reopen() = 0;
   virtual bool writable() const noexcept = 0;
@@ -78,7 +97,8 @@ public:
   // nothing that was read is used before the last applied record was read again and found the same.
   virtual uint64_t generation(uint32_t /*partition*/) { return 0; }
 
-  // Records that are durable on this node and acknowledged, but not in the log yet, so that nobody can have counted them. Any thread.
+  // Records that are durable on this node and acknowledged, but not in the log yet, so that nobody can have counted them. Any
+  // thread.
   virtual uint64_t waiting() { return 0; }
 
   // Not ok when the log no longer has the shape that it was opened with: a sentence for the operator.

@@ -38,14 +38,13 @@ void group_adder::take(shard_record& r) const noexcept {
 }
 
 void group_adder::begin(bucket_row& row, bool note_added) {
-  auto& cells = row.groups;
-  cells_ = &cells;
+  groups_ = &row.groups;
   tags_ = &row.tags.of_cell;
   if (row.tags.epoch != epoch_) tags_->clear();
   row.tags.epoch = epoch_;
   note_added_ = note_added;
-  clickers_.clear();
-  if (cells.empty()) cells.reserve(cells_at_first);
+  visits_.clear();
+  if (groups_->cells.empty()) groups_->cells.reserve(cells_at_first);
   if (++run_ != 0) return;
   run_ = 1; // went round: no cell may look as if it were of this run
   for (auto& known : known_) known.clear();
@@ -56,8 +55,8 @@ size_t group_adder::find_cell(group_dimension d, uint32_t value, std::string_vie
   const auto tag = value << 3 | static_cast<uint32_t>(d);
   const auto found = std::find(tags_->begin(), tags_->end(), tag);
   if (found != tags_->end()) return static_cast<size_t>(found - tags_->begin());
-  const auto at = cell_of(*cells_, d, name);
-  if (tags_->size() < cells_->size()) tags_->resize(cells_->size());
+  const auto at = cell_of(groups_->cells, d, name);
+  if (tags_->size() < groups_->cells.size()) tags_->resize(groups_->cells.size());
   (*tags_)[at] = tag; // of `other`'s cell, the newest value that it took
   return at;
 }
@@ -71,13 +70,13 @@ uint32_t group_adder::cell_for(group_dimension d, uint32_t value, std::string_vi
 }
 
 void group_adder::add(const shard_record& r) {
-  const bool clicker = r.type == event_type::click && r.invalid == invalid_reason::none;
+  group_visit visit{r.visitor};
   const auto count = [&](group_dimension d, uint32_t value, std::string_view name) {
     const auto at = cell_for(d, value, name);
-    auto& cell = (*cells_)[at];
+    auto& cell = groups_->cells[at];
     cell.count.add(r, r.invalid);
     cell.changed = true;
-    if (clicker && keeps_visitors(d)) clickers_.emplace_back(at, r.visitor);
+    if (keeps_visitors(d)) visit.set_cell(d, at);
   };
   count(group_dimension::device, static_cast<uint32_t>(r.device), to_string(r.device));
   count(group_dimension::browser, r.browser, or_unknown(names_[r.browser]));
@@ -88,18 +87,13 @@ void group_adder::add(const shard_record& r) {
   if (r.type == event_type::playback)
     count(group_dimension::progress, static_cast<uint32_t>(r.progress),
           r.progress == playback_progress::none ? group_unknown : to_string(r.progress));
+  if (r.type == event_type::click && r.invalid == invalid_reason::none) visits_.push_back(visit);
 }
 
 void group_adder::finish() {
-  std::sort(clickers_.begin(), clickers_.end());
-  for (size_t from = 0, to = 0; from < clickers_.size(); from = to) {
-    of_cell_.clear();
-    for (; to < clickers_.size() && clickers_[to].first == clickers_[from].first; ++to) of_cell_.push_back(clickers_[to].second);
-    auto& cell = (*cells_)[clickers_[from].first];
-    const auto fresh = std::span(of_cell_).first(cell.clickers.add_all(of_cell_));
-    if (note_added_) cell.added.add_all(fresh);
-  }
-  cells_ = nullptr;
+  const auto fresh = std::span(visits_).first(groups_->visitors.add_all(visits_, groups_->cells));
+  if (note_added_) groups_->added.add_all(fresh, groups_->cells);
+  groups_ = nullptr;
   tags_ = nullptr;
 }
 

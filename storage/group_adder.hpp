@@ -1,5 +1,5 @@
-// Adds events to the group cells of their ad and hour, in runs, and keeps the names that records of several batches stand for until
-// those are added. Owned by shard_rows; one thread. Knows neither rows nor the store.
+// Adds events to the group cells of their ad and hour, in runs, and keeps the names that records of several batches stand for
+// until those are added. Owned by shard_rows; one thread. Knows neither rows nor the store.
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@ static_assert(group_dimension_count <= 8, "a tag has three bits for it");
 
 class group_adder {
 public:
-  // Before records of a batch are taken: what their names are. Names of earlier batches are forgotten if `idle`: no record that was
-  // taken is still to be added.
+  // Before records of a batch are taken: what their names are. Names of earlier batches are forgotten if `idle`: no record that
+  // was taken is still to be added.
   void use_names(const std::vector<std::string>& batch_names, bool idle);
   // Makes the record's names this object's own. One that the batch does not have is unknown.
   void take(shard_record& r) const noexcept;
@@ -45,13 +45,12 @@ private:
   std::vector<uint32_t> of_batch_;                     // the batch's numbers to ours
   uint32_t epoch_ = 1;                                 // another one when names have been forgotten
 
-  group_cells* cells_ = nullptr;
-  std::vector<uint32_t>* tags_ = nullptr; // of cells_; 0: none yet
+  event_groups* groups_ = nullptr;
+  std::vector<uint32_t>* tags_ = nullptr; // of their cells; 0: none yet
   bool note_added_ = false;
   uint32_t run_ = 0;
   std::array<std::vector<known_cell>, group_dimension_count> known_; // by value: looked up by name once a run
-  std::vector<std::pair<uint32_t, uint64_t>> clickers_;              // by cell
-  std::vector<uint64_t> of_cell_;
+  std::vector<group_visit> visits_;
 };
 
 } // namespace adtrack::storage

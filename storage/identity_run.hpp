@@ -1,5 +1,5 @@
-// A sealed run: identities that a shard has seen, sorted, in chunks of the store, with an index and a blocked Bloom filter in memory.
-// Immutable once written. Lookups may run on the engine's thread while another thread merges.
+// A sealed run: identities that a shard has seen, sorted, in chunks of the store, with an index and a blocked Bloom filter in
+// memory. Immutable once written. Lookups may run on the engine's thread while another thread merges.
 #pragma once
 
 #include <cstdint>

@@ -35,14 +35,15 @@ public:
   virtual ~inbox() = default;
 
   // What is there and was not given yet: at most `max_records` and about `max_bytes` of values (at least one record when there is
-  // one), in order within a partition. Empty: nothing at the moment. errc::read_only: it must be opened again; any other error passes.
+  // one), in order within a partition. Empty: nothing at the moment. errc::read_only: it must be opened again; any other error
+  // passes.
   virtual result<std::vector<inbox_record>> read(size_t max_records, size_t max_bytes) = 0;
 
   // To be called every now and then while nothing is read, so that the reader keeps its place among others.
   virtual void serve() {}
 
-  // Durable when it returns ok. A position of a partition that another reader has taken over meanwhile is left out: that one reads
-  // the records again, so taking them in twice must be harmless.
+  // Durable when it returns ok. A position of a partition that another reader has taken over meanwhile is left out: that one
+  // reads the records again, so taking them in twice must be harmless.
   virtual status commit(std::span<const inbox_position> positions) = 0;
 
   virtual result<inbox_lag> lag() = 0;

@@ -1,6 +1,6 @@
-// What is known of where each partition begins and ends, and since when. Facts come from acknowledgements, from fetched records and
-// from the leaders' answers; only the last confirm an end, as of the moment before they were asked. Thread-safe.
-// Internal to storage/kafka_*.
+// What is known of where each partition begins and ends, and since when. Facts come from acknowledgements, from fetched records
+// and from the leaders' answers; only the last confirm an end, as of the moment before they were asked. Thread-safe. Internal to
+// storage/kafka_*.
 #pragma once
 
 #include <cstdint>

@@ -60,7 +60,8 @@ struct connection_context {
   counters* counts = nullptr;
   std::atomic<bool> failed_for_good{false}; // a fatal error of the idempotent producer
   void (*delivered)(const rd_kafka_message_t* message) = nullptr;
-  // Of a member of a group: told what it has (RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) or has no more, and answers by rd_kafka_assign.
+  // Of a member of a group: told what it has (RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) or has no more, and answers by
+  // rd_kafka_assign.
   void (*rebalanced)(rd_kafka_t* rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions) = nullptr;
   // How often a connection to a broker was made: changed before anything is fetched over the new one. Index: broker id + 1,
   // folded; the one to a bootstrap address counts as -1.

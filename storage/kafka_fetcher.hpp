@@ -1,7 +1,7 @@
-// One consuming connection: reads each partition of a topic from any offset, on its own. Every partition has its own bounded queue
-// and is started and stopped without touching the others (the "simple" consumer: no group, no assignment to replace, nothing is
-// paused or sought, which in librdkafka 2.0.2 purges or skips). Calls for one partition must not overlap; those for several may.
-// Internal to storage/kafka_*.
+// One consuming connection: reads each partition of a topic from any offset, on its own. Every partition has its own bounded
+// queue and is started and stopped without touching the others (the "simple" consumer: no group, no assignment to replace,
+// nothing is paused or sought, which in librdkafka 2.0.2 purges or skips). Calls for one partition must not overlap; those for
+// several may. Internal to storage/kafka_*.
 #pragma once
 
 #include <deque>

@@ -62,8 +62,8 @@ private:
   kafka::counters counts_;
   member_context context_;
   kafka::handle rk_;
-  // Every partition's messages, of this assignment only: what librdkafka fetched for an earlier one cannot come out of it. They do
-  // not go through the queue of the group's events, so that those are served without reading.
+  // Every partition's messages, of this assignment only: what librdkafka fetched for an earlier one cannot come out of it. They
+  // do not go through the queue of the group's events, so that those are served without reading.
   kafka::queue arrivals_;
   std::map<uint32_t, share> shares_;
   bool starts_known_ = true;

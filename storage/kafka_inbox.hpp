@@ -1,6 +1,6 @@
 // The inbox on Apache Kafka: the topic <prefix>.inbox with any number of partitions, which the nodes share as the consumer group
-// <prefix>.inbox; what they commit stands there. A new group starts at the beginning of the topic. Records of transactions that were
-// not committed are not given. Leaves the group in its destructor, which waits at most drain_timeout_ms.
+// <prefix>.inbox; what they commit stands there. A new group starts at the beginning of the topic. Records of transactions that
+// were not committed are not given. Leaves the group in its destructor, which waits at most drain_timeout_ms.
 #pragma once
 
 #include <memory>

@@ -17,8 +17,9 @@
 #include "storage/kafka_producer.hpp"
 #include "storage/kafka_topics.hpp"
 
-// Threads: the producer's, which gives outcomes; the watching one, which asks for ends and looks at the topic; the waking one, which
-// calls on_appended, as librdkafka tells of fetched records while it holds its locks. A reader's own thread does the reading.
+// Threads: the producer's, which gives outcomes; the watching one, which asks for ends and looks at the topic; the waking one,
+// which calls on_appended, as librdkafka tells of fetched records while it holds its locks. A reader's own thread does the
+// reading.
 
 namespace adtrack::storage {
 namespace {
@@ -344,8 +345,8 @@ void log_on_kafka::watch() {
   }
 }
 
-// One question a leader, so that one that is away does not keep the others' answers; those that did not answer last time are asked
-// last and not waited for as long.
+// One question a leader, so that one that is away does not keep the others' answers; those that did not answer last time are
+// asked last and not waited for as long.
 void log_on_kafka::ask_ends() {
   std::map<std::pair<bool, int32_t>, std::vector<uint32_t>> by_leader;
   for (uint32_t p = 0; p < options_.partitions; ++p) by_leader[{parts_[p].asked_in_vain, parts_[p].leader}].push_back(p);

@@ -1,8 +1,8 @@
-// The event log on Apache Kafka: partitions of the topic <prefix>.events. Thread-safe; appends are answered from its own thread, on
-// a clean delivery report only. read() never waits: it gives what was fetched ahead and on_appended tells when there is more; an
-// offset past what is known of the end gives nothing until the leader has said whether it exists. Two readers at different offsets
-// of one partition are served at once; a third waits until one has not read for reader_lease_ms.
-// Never invents an end, an offset or a durable outcome.
+// The event log on Apache Kafka: partitions of the topic <prefix>.events. Thread-safe; appends are answered from its own thread,
+// on a clean delivery report only. read() never waits: it gives what was fetched ahead and on_appended tells when there is more;
+// an offset past what is known of the end gives nothing until the leader has said whether it exists. Two readers at different
+// offsets of one partition are served at once; a third waits until one has not read for reader_lease_ms. Never invents an end, an
+// offset or a durable outcome.
 #pragma once
 
 #include <memory>

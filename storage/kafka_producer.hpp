@@ -1,7 +1,7 @@
-// Appends to one topic with an idempotent producer, each record to the partition that it names, and gives every record exactly one
-// outcome, whatever happens: what is outstanding when the producer is replaced or closed gets its own. Replaces the producer by
-// itself after a fatal error. Thread-safe; outcomes are given by its own thread, or by the caller when nothing could be handed over.
-// Internal to storage/kafka_*.
+// Appends to one topic with an idempotent producer, each record to the partition that it names, and gives every record exactly
+// one outcome, whatever happens: what is outstanding when the producer is replaced or closed gets its own. Replaces the producer
+// by itself after a fatal error. Thread-safe; outcomes are given by its own thread, or by the caller when nothing could be handed
+// over. Internal to storage/kafka_*.
 #pragma once
 
 #include <atomic>

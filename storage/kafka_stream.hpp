@@ -1,5 +1,5 @@
-// The compacted stream on Apache Kafka: the one partition of the topic <prefix>.ads. append() waits for the brokers' acknowledgement,
-// read_all() reads from the beginning to the end as the leader confirms it. Threads as compacted_stream says.
+// The compacted stream on Apache Kafka: the one partition of the topic <prefix>.ads. append() waits for the brokers'
+// acknowledgement, read_all() reads from the beginning to the end as the leader confirms it. Threads as compacted_stream says.
 #pragma once
 
 #include <memory>

@@ -37,8 +37,8 @@ result<topic_view> look_at(rd_kafka_t* rk, rd_kafka_topic_t* topic, uint32_t tim
 // Waits for the brokers at most `connect_timeout_ms`; errc::io when they are not there, errc::mismatch when a topic does not fit.
 status ensure_topics(rd_kafka_t* rk, const kafka_options& options, const std::vector<topic_shape>& shapes);
 
-// For each of `partitions` its first offset (which = RD_KAFKA_OFFSET_BEGINNING) or its next one (RD_KAFKA_OFFSET_END), asked of the
-// leaders in one request each. An error unless all are known, so that none is ever made up.
+// For each of `partitions` its first offset (which = RD_KAFKA_OFFSET_BEGINNING) or its next one (RD_KAFKA_OFFSET_END), asked of
+// the leaders in one request each. An error unless all are known, so that none is ever made up.
 status ask_offsets(rd_kafka_t* rk, const std::string& topic, const std::vector<uint32_t>& partitions, int64_t which,
                    uint32_t timeout_ms, std::vector<int64_t>& out);
 

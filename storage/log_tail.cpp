@@ -31,6 +31,14 @@ bool log_tail::read(int64_t from, int64_t end, size_t max_records, size_t max_by
   return true;
 }
 
+void log_tail::drop_through(int64_t offset) {
+  std::lock_guard lock(mutex_);
+  while (!records_.empty() && records_.front().offset <= offset) {
+    bytes_ -= cost(records_.front());
+    records_.pop_front();
+  }
+}
+
 void log_tail::clear() {
   std::lock_guard lock(mutex_);
   records_.clear();

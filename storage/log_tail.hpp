@@ -24,6 +24,9 @@ public:
   // Fills `out` with records [from, end) under event_log::read's bounds; false when it does not hold `from`.
   bool read(int64_t from, int64_t end, size_t max_records, size_t max_bytes, std::vector<stored_record>& out) const;
 
+  // Drops the records up to this offset: they have become others.
+  void drop_through(int64_t offset);
+
   void clear();
 
 private:

@@ -8,6 +8,8 @@
 namespace adtrack::storage {
 namespace {
 
+constexpr int64_t rewrite_records_max = 10'000; // a part
+
 int64_t monotonic_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -46,8 +48,7 @@ public:
 
   result<std::vector<stored_record>> read(uint32_t partition, int64_t from, size_t max_records, size_t max_bytes) override {
     std::lock_guard lock(mutex_);
-    if (partition >= partitions_.size())
-      return status{errc::out_of_range, "the log has no partition " + std::to_string(partition)};
+    if (partition >= partitions_.size()) return no_partition(partition);
     const auto& of = partitions_[partition];
     if (from < of.begin || from > of.end())
       return status{errc::out_of_range, "offset " + std::to_string(from) + " of partition " + std::to_string(partition) +
@@ -86,6 +87,22 @@ public:
     return {};
   }
 
+  bool rewrites() const noexcept override { return true; }
+  result<int64_t> rewrite(uint32_t partition, int64_t from, int64_t to, const record_change& change) override {
+    std::lock_guard lock(mutex_);
+    if (partition >= partitions_.size()) return no_partition(partition);
+    auto& of = partitions_[partition];
+    const int64_t first = std::max(from, of.begin), last = std::min(to, of.end());
+    if (first >= last) return to;
+    const int64_t next = std::min(last, first + rewrite_records_max);
+    for (int64_t offset = first; offset < next; ++offset) {
+      auto& record = of.records[static_cast<size_t>(offset - of.begin)];
+      if (auto value = change(record)) record.value = std::move(*value);
+    }
+    return next == last ? to : next;
+  }
+  status purge(uint32_t partition) override { return partition < partitions_.size() ? status{} : no_partition(partition); }
+
   status reopen() override { return {}; }
   bool writable() const noexcept override { return true; }
 
@@ -100,6 +117,10 @@ private:
     std::deque<stored_record> records; // offsets are dense from begin
     int64_t end() const { return begin + static_cast<int64_t>(records.size()); }
   };
+
+  static status no_partition(uint32_t partition) {
+    return {errc::out_of_range, "the log has no partition " + std::to_string(partition)};
+  }
 
   mutable std::mutex mutex_;
   std::vector<partition_log> partitions_;

@@ -79,6 +79,7 @@ public:
   }
 
   status sync() override { return status::success(); }
+  status purge(std::string_view, std::string_view) override { return status::success(); }
   void set_horizons(const store_horizons&) override {}
 
   result<std::string> get(std::string_view key) const override {

@@ -1,6 +1,6 @@
 // The records that no rule could read, kept for the operator: a bounded durable list of this node over a shard store of its own.
-// Says nothing about what counts: when it cannot be written, counting goes on without it. Thread-safe; no lock is held over a scan
-// or an fsync. After a failed write the store is dropped and opened again at a later add.
+// Says nothing about what counts: when it cannot be written, counting goes on without it. Thread-safe; no lock is held over a
+// scan or an fsync. After a failed write the store is dropped and opened again at a later add.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ public:
   // errc::corrupt when what is stored does not decode: remove its folder, nothing that counts is in it. Else the opener's.
   static result<std::unique_ptr<quarantine>> open(opener open_store, quarantine_options options);
 
-  // Adds entries in one write; one that stands there already is replaced and not counted again, and one that had to give way stays
-  // away. Survives a power loss after sync() only.
+  // Adds entries in one write; one that stands there already is replaced and not counted again, and one that had to give way
+  // stays away. Survives a power loss after sync() only.
   status add(std::span<const quarantined> entries);
   status sync();
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <absl/container/flat_hash_map.h>
+#include <nlohmann/json.hpp>
 #include <simdjson.h>
 #include <xxhash.h>
 
@@ -56,6 +57,12 @@ std::string only_ascii(std::string_view text) {
   return out;
 }
 
+std::string hex_of(uint64_t value, int digits) {
+  std::string text(static_cast<size_t>(digits), '0');
+  for (auto at = text.rbegin(); at != text.rend(); ++at, value >>= 4) *at = hex_digits[value & 15];
+  return text;
+}
+
 // Appends the fields of one flat object. Names and names of enumerators need no escaping.
 class object_writer {
 public:
@@ -82,11 +89,7 @@ public:
       put_escaped(out_, only_ascii(value));
     out_ += '"';
   }
-  void hex(std::string_view name, uint64_t value, int digits) {
-    char text[16];
-    for (int i = 0; i < digits; ++i) text[i] = hex_digits[value >> (4 * (digits - 1 - i)) & 15];
-    word(name, {text, static_cast<size_t>(digits)});
-  }
+  void hex(std::string_view name, uint64_t value, int digits) { word(name, hex_of(value, digits)); }
   void close() { out_ += '}'; }
 
 private:
@@ -177,6 +180,8 @@ enum class field : uint8_t {
   second_days,
   minute_days,
   visitor_key,
+  erase,
+  as,
   unknown
 };
 
@@ -204,7 +209,9 @@ constexpr std::string_view field_names[] = {"schema",
                                             "repeat_click_secs",
                                             "second_days",
                                             "minute_days",
-                                            "visitor_key"};
+                                            "visitor_key",
+                                            "erase",
+                                            "as"};
 
 constexpr size_t known_fields = std::size(field_names);
 static_assert(known_fields == static_cast<size_t>(field::unknown));
@@ -314,7 +321,9 @@ verdict read_control(const field_table& in, control& out) {
                      in.number(field::minute_days, 0, int64_top, out.minute_days) &&
                      in.number(field::rules, 0, uint32_top, out.rules) && in.has(field::visitor_key) &&
                      read(in[field::visitor_key], visitor_key);
-  if (!whole && out.logic <= logic_version) return verdict::schema;
+  const bool erases = (!in.has(field::as) || read_hex(in[field::as], 16, out.erased.alias)) &&
+                      (!in.has(field::erase) || (in.has(field::as) && read_hex(in[field::erase], 16, out.erased.visitor)));
+  if (!(whole && erases) && out.logic <= logic_version) return verdict::schema;
   out.visitor_key_id = visitor_key;
   return verdict::ok;
 }
@@ -359,8 +368,28 @@ std::string encode(const control& c) {
   w.number("minute_days", c.minute_days);
   w.number("rules", c.rules);
   w.text("visitor_key", c.visitor_key_id);
+  if (c.erased.visitor != 0) w.hex("erase", c.erased.visitor, 16);
+  if (c.erased.alias != 0) w.hex("as", c.erased.alias, 16);
   w.close();
   return out;
+}
+
+std::optional<std::string> without(const erasure& erased, std::string_view value) {
+  const auto visitor = hex_of(erased.visitor, 16);
+  if (value.find(visitor) == std::string_view::npos) return {};
+  auto record = nlohmann::ordered_json::parse(value, nullptr, false);
+  if (!record.is_object()) return {};
+  const auto says = [&](const char* name) { return record.contains(name) && record[name] == visitor; };
+  if (says("erase")) {
+    record.erase("erase");
+  } else if (says("visitor")) {
+    record["visitor"] = hex_of(erased.alias, 16);
+    record.erase("user_ip");
+    record.erase("agent");
+  } else {
+    return {};
+  }
+  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 uint64_t hash_of_value(std::string_view value) noexcept { return XXH3_64bits(value.data(), value.size()); }

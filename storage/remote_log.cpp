@@ -39,7 +39,8 @@ bool header_number(const httplib::Response& answer, const char* name, int64_t& o
   return code == std::errc() && end == text.data() + text.size();
 }
 
-// A line as http/log_lines.hpp writes it. The record's own bytes are kept as they are: its hash is part of what a shard remembers.
+// A line as http/log_lines.hpp writes it. The record's own bytes are kept as they are: its hash is part of what a shard
+// remembers.
 bool read_line(simdjson::dom::parser& parser, std::string_view line, stored_record& out) {
   simdjson::dom::object object;
   std::string_view time, packed;

@@ -17,13 +17,13 @@ struct remote_log_options {
   uint32_t partitions = 16;    // what the other node has
   uint32_t poll_ms = 250;      // between two looks at where the log ends
   uint32_t timeout_ms = 5'000; // of connecting, and of sending or receiving anything
-  // What is done to each record's value when it is read; empty: nothing. The same value must always become the same. Called by any
-  // thread, by several at once.
+  // What is done to each record's value when it is read; empty: nothing. The same value must always become the same. Called by
+  // any thread, by several at once.
   std::function<void(std::string& value)> rewrite;
 };
 
-// errc::io when the node is not there or does not answer, errc::mismatch when it refuses the key, has other partitions, or there is no
-// such key file.
+// errc::io when the node is not there or does not answer, errc::mismatch when it refuses the key, has other partitions, or there
+// is no such key file.
 result<std::unique_ptr<event_log>> open_remote_log(remote_log_options options);
 
 } // namespace adtrack::storage

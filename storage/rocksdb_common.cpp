@@ -28,8 +28,8 @@ private:
 
 rocksdb::Env* env_or_default(rocksdb::Env* env) { return env != nullptr ? env : rocksdb::Env::Default(); }
 
-// Keeps no file of its own: the packaged RocksDB aborts when the disk is full under its own log. Errors go to ours; what matters to
-// us comes back as a status anyway.
+// Keeps no file of its own: the packaged RocksDB aborts when the disk is full under its own log. Errors go to ours; what matters
+// to us comes back as a status anyway.
 class quiet_logger final : public rocksdb::Logger {
 public:
   quiet_logger() : rocksdb::Logger(rocksdb::InfoLogLevel::ERROR_LEVEL) {}

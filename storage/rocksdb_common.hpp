@@ -28,8 +28,8 @@ bool parse_decimal(std::string_view text, int64_t& out) noexcept;
 // True until something in the background (a flush, a compaction) or a write fails.
 using health_flag = std::shared_ptr<std::atomic<bool>>;
 
-// Settings for a database in which every acknowledged write was synced in its write-ahead log: recovery keeps all of them, drops a
-// torn tail, puts what it found on stable storage, and never goes on by itself after an error. `env` may be null.
+// Settings for a database in which every acknowledged write was synced in its write-ahead log: recovery keeps all of them, drops
+// a torn tail, puts what it found on stable storage, and never goes on by itself after an error. `env` may be null.
 rocksdb::Options durable_options(rocksdb::Env* env, health_flag healthy);
 
 // Refuses a directory that holds data but has lost the file that names it: opening it would start an empty database in its place.
@@ -39,8 +39,8 @@ status check_not_headless(const std::string& path, rocksdb::Env* env);
 status probe_directory(const std::string& path, rocksdb::Env* env);
 
 // Whether the database in the directory, which is closed, can be opened as far as room on the disk goes. Opening writes what the
-// write-ahead logs hold to tables; when it runs out of room half way it leaves them behind, and they take the room of the next try.
-// A file system that does not tell is believed to have room.
+// write-ahead logs hold to tables; when it runs out of room half way it leaves them behind, and they take the room of the next
+// try. A file system that does not tell is believed to have room.
 status check_room(const std::string& path, rocksdb::Env* env);
 
 // Creates the directory and its parents, and syncs the directory that holds it.

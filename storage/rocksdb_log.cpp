@@ -48,6 +48,10 @@ constexpr size_t readahead_min = 256 << 10;
 constexpr size_t readahead_max = 1 << 20;
 constexpr size_t usual_record_bytes = 300;
 
+constexpr size_t rewrite_bytes_max = 4 << 20; // of values, a part
+constexpr size_t rewrite_records_max = 10'000;
+constexpr int purge_tries_max = 5;
+
 int64_t monotonic_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -87,6 +91,14 @@ private:
   std::string_view rest_;
   int64_t time_ms_ = 0;
   bool sound_ = true;
+};
+
+// A stored run of which some values are to be others.
+struct changed_run {
+  std::string key;
+  std::string value;
+  int64_t end = 0;           // behind its last record
+  int64_t last_changed = -1; // offset
 };
 
 std::string family_name(uint32_t partition) { return "p" + std::to_string(partition); }
@@ -140,6 +152,9 @@ public:
   int64_t begin(uint32_t partition) override { return partition < states_.size() ? states_[partition].begin.load() : 0; }
   log_end end(uint32_t partition) override;
   status trim(uint32_t partition, int64_t below) override;
+  bool rewrites() const noexcept override { return true; }
+  result<int64_t> rewrite(uint32_t partition, int64_t from, int64_t to, const record_change& change) override;
+  status purge(uint32_t partition) override;
   status reopen() override;
   bool writable() const noexcept override { return healthy_->load(); }
   void on_appended(std::function<void()> callback) override {
@@ -161,16 +176,25 @@ private:
   status check_range(uint32_t partition, int64_t from) const;
   result<std::vector<stored_record>> read_stored(uint32_t partition, int64_t from, int64_t end, size_t max_records,
                                                  size_t max_bytes) const; // database_mutex_ shared
+  // What a part of a rewrite has to write; returns where the next part begins.
+  result<int64_t> changed_runs(uint32_t partition, int64_t from, int64_t to, const record_change& change,
+                               std::vector<changed_run>& runs);
+  rocksdb::Status merge_all(uint32_t partition); // database_mutex_ shared
   status read_only() const;
+  static status no_partition(uint32_t partition) {
+    return {errc::out_of_range, "the log has no partition " + std::to_string(partition)};
+  }
 
   const rocksdb_log_options options_;
   health_flag healthy_ = std::make_shared<std::atomic<bool>>(false);
   std::vector<partition_state> states_;
   std::atomic<int64_t> confirmed_ms_{-1};
 
-  std::mutex write_mutex_;           // one writer at a time: append, trim, reopen; taken before database_mutex_
-  std::shared_mutex database_mutex_; // shared to use db_, exclusive to replace it
-  std::unique_ptr<database> db_;     // null: the last reopen failed
+  std::mutex rewrite_mutex_;            // one rewrite at a time, or one would undo the other; taken before write_mutex_
+  std::mutex write_mutex_;              // one writer at a time: append, trim, rewrite, reopen; taken before database_mutex_
+  std::shared_mutex database_mutex_;    // shared to use db_, exclusive to replace it
+  std::unique_ptr<database> db_;        // null: the last reopen failed
+  std::atomic<bool> stop_purge_{false}; // a reopen waits for it
 
   std::mutex callback_mutex_;
   std::function<void()> appended_;
@@ -322,7 +346,9 @@ status rocksdb_log::reopen() {
   if (healthy_->load()) return {};
   // While the cause is still there, the open database stays: it can be read.
   if (auto s = (db_ ? probe_directory : check_room)(options_.path, options_.env); !s.ok()) return s;
+  stop_purge_.store(true); // it would keep this one, and every append, waiting until it has merged all
   std::unique_lock replacing(database_mutex_);
+  stop_purge_.store(false);
   db_.reset();
   return open();
 }
@@ -425,7 +451,7 @@ log_end rocksdb_log::end(uint32_t partition) {
 }
 
 status rocksdb_log::check_range(uint32_t partition, int64_t from) const {
-  if (partition >= states_.size()) return {errc::out_of_range, "the log has no partition " + std::to_string(partition)};
+  if (partition >= states_.size()) return no_partition(partition);
   const auto begin = states_[partition].begin.load(), end = states_[partition].end.load();
   if (from >= begin && from <= end) return {};
   return {errc::out_of_range, "offset " + std::to_string(from) + " of partition " + std::to_string(partition) + " is outside " +
@@ -523,6 +549,123 @@ status rocksdb_log::trim(uint32_t partition, int64_t below) {
   if (s.ok()) s = rocksdb::DeleteFilesInRanges(db_->db.get(), family, &range, 1, false);
   if (!s.ok()) healthy_->store(false);
   return to_status(s, "cannot trim the log at " + options_.path);
+}
+
+result<int64_t> rocksdb_log::changed_runs(uint32_t partition, int64_t from, int64_t to, const record_change& change,
+                                          std::vector<changed_run>& runs) {
+  std::shared_lock using_database(database_mutex_);
+  if (!healthy_->load() || !db_) return read_only();
+  const auto& state = states_[partition];
+  const int64_t first = std::max(from, state.begin.load()), last = std::min(to, state.end.load());
+  if (first >= last) return to;
+  const std::string last_key = key_of(last);
+  const rocksdb::Slice upper(last_key);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper;
+  options.fill_cache = false;
+  options.readahead_size = readahead_max;
+  const std::unique_ptr<rocksdb::Iterator> it(db_->db->NewIterator(options, db_->partitions[partition]));
+  int64_t next = first;
+  size_t bytes = 0;
+  bool sound = true;
+  for (it->SeekForPrev(key_of(first)); it->Valid() && it->key().size() == 8; it->Next()) {
+    int64_t offset = static_cast<int64_t>(read_be64(it->key().data()));
+    if (offset > next) break; // a hole
+    run_reader run(it->value());
+    changed_run made{it->key().ToString(), {}};
+    put_be64(made.value, static_cast<uint64_t>(run.time_ms()));
+    for (std::string_view payload; run.next(payload); ++offset) {
+      std::optional<std::string> other;
+      if (offset >= first && offset < last) {
+        other = change({offset, run.time_ms(), std::string(payload)});
+        bytes += payload.size();
+      }
+      if (other) made.last_changed = offset;
+      const std::string_view value = other ? *other : payload;
+      put_varint(made.value, value.size());
+      made.value += value;
+    }
+    sound = run.sound();
+    if (!sound) break;
+    made.end = offset;
+    next = std::max(next, offset);
+    if (made.last_changed >= 0) runs.push_back(std::move(made));
+    if (next >= last) return to;
+    if (bytes >= rewrite_bytes_max || next - first >= static_cast<int64_t>(rewrite_records_max)) return next;
+  }
+  if (!it->status().ok()) return to_status(it->status(), "cannot read the log at " + options_.path);
+  if (const int64_t begin = state.begin.load(); begin > next) return std::min(begin, to); // trimmed meanwhile: no hole
+  return status{errc::corrupt, "record " + std::to_string(next) + " of partition " + std::to_string(partition) +
+                                   " of the log at " + options_.path + " is " + (sound ? "missing" : "damaged")};
+}
+
+result<int64_t> rocksdb_log::rewrite(uint32_t partition, int64_t from, int64_t to, const record_change& change) {
+  if (partition >= states_.size()) return no_partition(partition);
+  std::lock_guard rewriting(rewrite_mutex_);
+  // Read without keeping appends waiting: nothing but a rewrite changes a run, and what a trim took meanwhile is seen below.
+  std::vector<changed_run> runs;
+  auto next = changed_runs(partition, from, to, change, runs);
+  if (!next.ok() || runs.empty()) return next;
+  std::lock_guard writing(write_mutex_);
+  std::shared_lock using_database(database_mutex_);
+  if (!healthy_->load() || !db_) return read_only();
+  rocksdb::WriteBatch batch;
+  rocksdb::Status s;
+  // Invariant: a run that was trimmed as a whole is never written again.
+  std::erase_if(runs, [begin = states_[partition].begin.load()](const auto& run) { return run.end <= begin; });
+  if (runs.empty()) return next;
+  for (const auto& run : runs)
+    if (s.ok()) s = batch.Put(db_->partitions[partition], run.key, run.value);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  if (s.ok()) s = db_->db->Write(synced, &batch);
+  if (!s.ok()) {
+    healthy_->store(false);
+    config::log(config::log_level::error, "log", "rewrite_failed", "the log is read-only until it was reopened",
+                {{"reason", s.ToString()}, {"partition", partition}});
+    return to_status(s, "cannot replace records of the log at " + options_.path);
+  }
+  states_[partition].tail.drop_through(runs.back().last_changed);
+  return next;
+}
+
+// Merges until no run has two values. Those of one run stand on two levels, or in two files of level 0: where all files that hold
+// runs from before are on one level below it, there is none. What is merged in the background beside this one can be in its way.
+rocksdb::Status rocksdb_log::merge_all(uint32_t partition) {
+  auto* family = db_->partitions[partition];
+  const std::string end = key_of(states_[partition].end.load());
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  options.canceled = &stop_purge_;
+  for (int tries = 0; tries < purge_tries_max; ++tries) {
+    if (auto s = db_->db->CompactRange(options, family, nullptr, nullptr); !s.ok()) return s;
+    rocksdb::ColumnFamilyMetaData files;
+    db_->db->GetColumnFamilyMetaData(family, &files);
+    const auto holds_runs = [&](const auto& level) {
+      return std::ranges::any_of(level.files, [&](const auto& file) { return file.smallestkey < end; });
+    };
+    if (std::ranges::count_if(files.levels, holds_runs) <= 1 && !holds_runs(files.levels.front())) return {};
+  }
+  return rocksdb::Status::TryAgain("other merges were in the way");
+}
+
+status rocksdb_log::purge(uint32_t partition) {
+  if (partition >= states_.size()) return no_partition(partition);
+  std::shared_lock using_database(database_mutex_);
+  if (!healthy_->load() || !db_) return read_only();
+  auto& db = *db_->db;
+  const auto newest = db.GetLatestSequenceNumber();
+  // All families: each holds back the write-ahead logs that have something of it that is in no table yet.
+  std::vector<rocksdb::ColumnFamilyHandle*> families(db_->partitions.begin(), db_->partitions.begin() + options_.partitions);
+  families.push_back(db_->meta);
+  auto s = db.Flush({}, families);
+  if (s.ok()) s = merge_all(partition);
+  if (s.ok()) s = db.EnableFileDeletions(false); // was never disabled: removes what nobody needs any more, now
+  rocksdb::VectorLogPtr logs;
+  if (s.ok()) s = db.GetSortedWalFiles(logs); // and waits for removals under way
+  if (s.ok() && std::ranges::any_of(logs, [&](const auto& log) { return log->StartSequence() <= newest; }))
+    s = rocksdb::Status::TryAgain("an old write-ahead log is still there");
+  return to_status(s, "cannot take what was replaced off the disk of the log at " + options_.path);
 }
 
 } // namespace

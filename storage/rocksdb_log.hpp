@@ -29,7 +29,8 @@ struct rocksdb_log_options {
   int open_files_max = 512;
 };
 
-// errc::mismatch when the log was created with another number of partitions or by a later version; errc::locked when it is open already.
+// errc::mismatch when the log was created with another number of partitions or by a later version; errc::locked when it is open
+// already.
 result<std::unique_ptr<event_log>> open_rocksdb_log(rocksdb_log_options options);
 
 } // namespace adtrack::storage

@@ -51,7 +51,8 @@ struct shared_horizons {
   std::atomic<uint32_t> segment{0};
 };
 
-// Frees what has expired, whenever RocksDB rewrites it anyway. Readers treat expired rows as gone already, so it changes no answer.
+// Frees what has expired, whenever RocksDB rewrites it anyway. Readers treat expired rows as gone already, so it changes no
+// answer.
 class expiry_filter final : public rocksdb::CompactionFilter {
 public:
   explicit expiry_filter(const shared_horizons& horizons) : horizons_(horizons) {}
@@ -156,8 +157,8 @@ public:
   rocksdb_snapshot(const rocksdb_snapshot&) = delete;
   rocksdb_snapshot& operator=(const rocksdb_snapshot&) = delete;
   result<std::string> get(std::string_view key) const override { return reader_.get(key); }
-  // Whoever asks for many ranges asks for them in the order of keys: then the iterator of the scan before stands where this one begins,
-  // or a few keys before, and a seek costs more than these. A scan within a scan has an iterator of its own.
+  // Whoever asks for many ranges asks for them in the order of keys: then the iterator of the scan before stands where this one
+  // begins, or a few keys before, and a seek costs more than these. A scan within a scan has an iterator of its own.
   status scan(std::string_view from, std::string_view to,
               const std::function<bool(std::string_view, std::string_view)>& visit) const override {
     auto it = std::move(spare_);
@@ -195,8 +196,8 @@ public:
     auto options = durable_options(env, healthy_);
     options.write_buffer_manager = budget.write_buffers;
     options.write_buffer_size = std::max<size_t>(4 << 20, std::min<size_t>(64 << 20, budget.write_buffer_bytes / 2));
-    // RocksDB would reserve 1.1 times its write buffer for each store's log: 1 GB for 16 shards, which a disk that was full and has a
-    // little room again lost at once to the shards, before the event log could open.
+    // RocksDB would reserve 1.1 times its write buffer for each store's log: 1 GB for 16 shards, which a disk that was full and
+    // has a little room again lost at once to the shards, before the event log could open.
     options.allow_fallocate = false;
     options.avoid_flush_during_shutdown = true; // a flush after a failed write aborts; what is logged needs none
     options.merge_operator = std::make_shared<merge_operator>();
@@ -234,6 +235,16 @@ public:
     return guarded([&] { return db_->SyncWAL(); }, "cannot sync the shard store at ");
   }
 
+  // A flush lets go of the logs that hold it, a compaction of the tables.
+  status purge(std::string_view from, std::string_view to) override {
+    if (auto why = guarded([&] { return db_->Flush({}); }, "cannot flush the shard store at "); !why.ok()) return why;
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    options.exclusive_manual_compaction = false;
+    const auto low = slice(from), high = slice(to);
+    return to_status(db_->CompactRange(options, &low, &high), "cannot compact the shard store at " + path_);
+  }
+
   void set_horizons(const store_horizons& h) override {
     horizons_->seconds_ms = h.seconds_ms;
     horizons_->minutes_ms = h.minutes_ms;
@@ -247,7 +258,8 @@ public:
   std::shared_ptr<const store_reader> snapshot() override { return std::make_shared<rocksdb_snapshot>(db_, path_); }
 
 private:
-  // The packaged RocksDB aborts when its log is used again after an I/O error: one at a time, and none after the first that failed.
+  // The packaged RocksDB aborts when its log is used again after an I/O error: one at a time, and none after the first that
+  // failed.
   template <class F>
   status guarded(F io, const char* what) {
     std::lock_guard lock(io_);

@@ -1,5 +1,5 @@
-// The shard store on RocksDB: one database a shard, one column family, so that a recovered store is always a prefix of its commits.
-// All shards of a node share one block cache and one write-buffer budget.
+// The shard store on RocksDB: one database a shard, one column family, so that a recovered store is always a prefix of its
+// commits. All shards of a node share one block cache and one write-buffer budget.
 #pragma once
 
 #include <memory>

@@ -7,8 +7,8 @@
 
 #include "storage/rocksdb_common.hpp"
 
-// Layout, one column family: 'f' format; 'n' next offset, decimal; 'e' offset (big-endian, 8 bytes) -> time (8 bytes), length of the
-// key (8 bytes), key, value; 'k' key -> offset of its entry (8 bytes).
+// Layout, one column family: 'f' format; 'n' next offset, decimal; 'e' offset (big-endian, 8 bytes) -> time (8 bytes), length of
+// the key (8 bytes), key, value; 'k' key -> offset of its entry (8 bytes).
 
 namespace adtrack::storage {
 namespace {

@@ -1,6 +1,6 @@
-// A compacted stream on RocksDB: the newest entry a key, durable by one fsync an append, and a counter of offsets that only grows.
-// One thread uses it. After a failed write it refuses appends until reopen(), and still reads.
-// Never keeps a tombstone: the entry it hides is gone with the same batch.
+// A compacted stream on RocksDB: the newest entry a key, durable by one fsync an append, and a counter of offsets that only
+// grows. One thread uses it. After a failed write it refuses appends until reopen(), and still reads. Never keeps a tombstone:
+// the entry it hides is gone with the same batch.
 #pragma once
 
 #include <cstdint>

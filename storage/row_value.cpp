@@ -10,7 +10,7 @@ void encode(const bucket_row& row, const visitor_set& visitors, uint8_t merges, 
   out.push_back(static_cast<char>(merges));
   encode(row, out);
   visitors.encode(out);
-  if (!row.groups.empty()) encode(row.groups, false, out);
+  if (!row.groups.cells.empty()) encode(row.groups, false, out);
 }
 
 void encode_added(const bucket_row& row, uint8_t merges, std::string& out) {

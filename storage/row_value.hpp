@@ -1,6 +1,6 @@
-// A bucket row as stored: its numbers whole, its visitors whole or only those added since the value below it. The store merges such
-// values: the newer's numbers, the union of the visitors. So a commit writes a few bytes of a sketch, not all of it. Of groups, cell by
-// cell, it writes those that changed.
+// A bucket row as stored: its numbers whole, its visitors whole or only those added since the value below it. The store merges
+// such values: the newer's numbers, the union of the visitors. So a commit writes a few bytes of a sketch, not all of it. Of
+// groups, cell by cell, it writes those that changed.
 #pragma once
 
 #include <string>

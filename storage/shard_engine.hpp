@@ -40,8 +40,15 @@ using fates_by_type = std::array<fate_counts, event_type_count>;
 class shard_view {
 public:
   virtual ~shard_view() = default;
-  // Fills window, finest, total and rows (by ad_id, the first page * limit). Widens the window's edges where finer buckets are gone.
+  // Fills window, finest, total and rows (by ad_id, the first page * limit). Widens the window's edges where finer buckets are
+  // gone.
   virtual result<shard_answer> answer(const analytics_query& query) const = 0;
+};
+
+// Of the record at that offset.
+struct pending_erasure {
+  int64_t offset = 0;
+  erasure what; // no visitor: the log knows it no more
 };
 
 class shard_engine {
@@ -72,6 +79,13 @@ public:
 
   // For a question about those ads; about all when empty. One by groups needs a view with them. errc::io / corrupt: as apply.
   virtual result<std::shared_ptr<const shard_view>> view(std::span<const uint64_t> ads = {}, bool groups = false) = 0;
+
+  // Visitors that are the alias here, while the log before the record still knows them. Then log_erased() says that it no longer
+  // does, purge(), from any thread, takes them off the store's disk, and purged() ends it. errc::io: as apply.
+  virtual std::vector<pending_erasure> erasures() const = 0;
+  virtual status log_erased(int64_t offset) = 0;
+  virtual status purge() = 0;
+  virtual status purged(int64_t offset) = 0;
 
   virtual result<shard_digest> digest() = 0;                  // at next_offset(); errc::io / corrupt: as apply
   virtual std::vector<shard_digest> kept_digests() const = 0; // at the last multiples of 65,536, oldest first, a few hundred

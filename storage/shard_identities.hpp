@@ -1,6 +1,6 @@
-// Which events a shard has seen: the newest in a memory index (their rows also stand in the store, one blob a commit), the older in
-// sealed runs. Runs of one day are merged in the background and go when the dedupe window has passed them.
-// Verdicts depend on each identity's own segment (hour of the shard's clock), never on when a run was sealed or merged.
+// Which events a shard has seen: the newest in a memory index (their rows also stand in the store, one blob a commit), the older
+// in sealed runs. Runs of one day are merged in the background and go when the dedupe window has passed them. Verdicts depend on
+// each identity's own segment (hour of the shard's clock), never on when a run was sealed or merged.
 #pragma once
 
 #include <atomic>
@@ -34,8 +34,8 @@ public:
   status find(const identity& id, uint32_t horizon, identity_row& out) const;
   void insert(const identity_row& row);
 
-  // Puts what was inserted since into the batch, and seals, adopts a finished merge, starts the next and drops expired runs as need be.
-  // Call settled() once the batch is written.
+  // Puts what was inserted since into the batch, and seals, adopts a finished merge, starts the next and drops expired runs as
+  // need be. Call settled() once the batch is written.
   status stage(store_batch& batch, int64_t next_offset, uint32_t horizon);
   void settled();
 

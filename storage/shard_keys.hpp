@@ -60,6 +60,8 @@ inline bool parse_duplicates(std::string_view key, uint32_t& segment) noexcept {
   segment = static_cast<uint32_t>(read_big_endian<4>(key.substr(1)));
   return true;
 }
+// 'e' offset -> the visitor that the record of that offset erases, and its alias; until nothing knows the visitor any more
+inline std::string erasure(int64_t offset) { return numbered('e', static_cast<uint64_t>(offset)); }
 // 'g' offset -> digest at that offset
 inline std::string digest(int64_t offset) { return numbered('g', static_cast<uint64_t>(offset)); }
 

@@ -86,7 +86,8 @@ private:
   using group_sums = absl::flat_hash_map<std::string, group_sum>;
   enum class gone : uint8_t { nothing, seconds, minutes };
 
-  // Rows of one level and ad that start in [from_s, to_s), the newer version of each; without `visitors` these may be missing in them.
+  // Rows of one level and ad that start in [from_s, to_s), the newer version of each; without `visitors` these may be missing in
+  // them.
   status rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, bool visitors, const row_visitor& visit) const;
   status read_rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, row_reader read, group_dimension by,
                    const row_visitor& visit) const;
@@ -124,8 +125,10 @@ status view::rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s,
 
 status view::read_rows(bucket_level level, uint64_t ad, int64_t from_s, int64_t to_s, row_reader read, group_dimension by,
                        const row_visitor& visit) const {
-  auto low = bucket_key{ad, level, from_s};
-  auto high = bucket_key{ad, level, to_s};
+  // Keys know minutes only, on which all rows start: one that starts in the minute that `to_s` cuts is asked for.
+  const auto whole_minute = [](int64_t at_s) { return (at_s + 59) / 60 * 60; };
+  auto low = bucket_key{ad, level, whole_minute(from_s)};
+  auto high = bucket_key{ad, level, whole_minute(to_s)};
   auto it = std::lower_bound(newer_.begin(), newer_.end(), low, key_before);
   auto end = std::lower_bound(newer_.begin(), newer_.end(), high, key_before);
   status inner;
@@ -257,8 +260,8 @@ status view::add_up(uint64_t ad, const time_window& window, const std::vector<co
   return status::success();
 }
 
-// Buckets go whole into the point that holds them; one that is cut by a point's or the window's edge is opened up into the next finer
-// ones. So each point is read from the fewest buckets, wherever a zone's clock puts its edges.
+// Buckets go whole into the point that holds them; one that is cut by a point's or the window's edge is opened up into the next
+// finer ones. So each point is read from the fewest buckets, wherever a zone's clock puts its edges.
 status view::add_to_series(uint64_t ad, bucket_level level, int64_t from_s, int64_t to_s, series_builder& out) const {
   status inner;
   auto why = rows(level, ad, from_s, to_s, true, [&](const bucket_key& key, const bucket_row& r) {
@@ -332,8 +335,8 @@ status view::add_series(const analytics_query& query, shard_answer& out) const {
   return status::success();
 }
 
-// The visitors of many ads are most of the work: where fewer rows are asked for and visitors do not decide which, only theirs are added
-// up.
+// The visitors of many ads are most of the work: where fewer rows are asked for and visitors do not decide which, only theirs are
+// added up.
 status view::add_rows(const std::vector<uint64_t>& ads, const analytics_query& query, shard_answer& out) const {
   const auto pieces = cover(out.window);
   const uint64_t most = uint64_t{query.page} * query.limit;
@@ -366,13 +369,15 @@ status view::group_up(uint64_t ad, const time_window& window, group_dimension by
   const row_reader numbers = [](std::string_view value, group_dimension d, row_value& to) {
     return decode_groups(value, d, false, to);
   };
+  std::vector<visitor_set*> sets; // by cell
   const auto add = [&](const bucket_key&, const bucket_row& r) {
-    for (const auto& cell : r.groups) {
-      if (cell.dimension != by) continue;
-      auto& sum = out[cell.name];
-      sum.count += cell.count;
-      if (visitors) sum.clickers.merge(cell.clickers);
-    }
+    const auto& cells = r.groups.cells;
+    for (const auto& cell : cells)
+      if (cell.dimension == by) out[cell.name].count += cell.count;
+    if (!visitors || !keeps_visitors(by)) return;
+    sets.clear();
+    for (const auto& cell : cells) sets.push_back(cell.dimension == by ? &out[cell.name].clickers : nullptr);
+    r.groups.visitors.add_to(sets, by, cells);
   };
   auto why = read_rows(bucket_level::hour_groups, ad, from_s, to_s, visitors ? whole : numbers, by, add);
   const auto valid = by == group_dimension::invalid_reason && visitors ? out.find(std::string(group_valid)) : out.end();

@@ -63,13 +63,25 @@ bool shard_repeats::is_repeat(uint64_t ad_id, uint64_t visitor, int64_t time_s, 
   return false;
 }
 
+void shard_repeats::replace(uint64_t visitor, uint64_t alias, std::span<const uint64_t> ads) {
+  for (const auto ad : ads) {
+    const auto found = latest_.find(key_of(ad, visitor));
+    if (found == latest_.end()) continue;
+    const auto was = found->second;
+    latest_.erase(found);
+    latest_.insert_or_assign(key_of(ad, alias), was);
+  }
+  anew_ = true;
+}
+
 void shard_repeats::stage(store_batch& batch, int64_t next_offset, int64_t clock_ms) {
   const auto now_s = seconds(clock_ms);
   for (; !blobs_.empty() && passed(blobs_.front().newest_s, now_s); blobs_.pop_front())
     batch.erase(keys::clicks(blobs_.front().offset));
   if (latest_.size() >= std::max(forget_at_, forget_at_least)) forget(now_s);
-  if (pending_.empty()) return;
-  if (blobs_.size() >= blobs_max) {
+  if (pending_.empty() && !anew_) return;
+  if (blobs_.size() >= blobs_max || anew_) {
+    anew_ = false;
     forget(now_s);
     pending_.clear();
     for (const auto& [key, c] : latest_) pack(pending_, key, c.time_s, c.came_s);

@@ -79,7 +79,7 @@ void shard_rows::account(cached_row& c) {
   c.bytes = now;
 }
 
-bucket_row& shard_rows::writable(cached_row& c, int64_t clock_ms) {
+bucket_row& shard_rows::writable(cached_row& c) {
   if (c.frozen) {
     c.row = std::make_shared<bucket_row>(*c.row);
     c.frozen = false;
@@ -87,13 +87,18 @@ bucket_row& shard_rows::writable(cached_row& c, int64_t clock_ms) {
   if (!c.dirty) {
     c.dirty = true;
     dirty_.push_back(&c);
-    if (c.staged_ms != 0 && clock_ms - c.staged_ms < rewritten_within_ms) ++rewritten_;
   }
   if (!c.stale_hash) {
     c.stale_hash = true;
     stale_.push_back(&c);
   }
   touched_now(c);
+  return *c.row;
+}
+
+bucket_row& shard_rows::writable(cached_row& c, int64_t clock_ms) {
+  if (!c.dirty && c.staged_ms != 0 && clock_ms - c.staged_ms < rewritten_within_ms) ++rewritten_;
+  writable(c);
   c.row->written_ms = std::max(c.row->written_ms, clock_ms); // minutes are settled out of order; the clock only rises
   return *c.row;
 }
@@ -237,6 +242,44 @@ status shard_rows::settle_groups(size_t from, size_t to) {
   return status::success();
 }
 
+// What a row says of time stays, so that it is as if the alias had come in the visitor's place.
+status shard_rows::replace_visitor(uint64_t visitor, uint64_t alias, std::vector<uint64_t>& ads) {
+  const auto replace = [&](cached_row& c) {
+    if (!c.row->has_visitor(visitor)) return;
+    writable(c).replace_visitor(visitor, alias);
+    c.whole = true;
+    account(c);
+  };
+  for (auto& [id, ad] : ads_) {
+    ads.push_back(id);
+    for (auto& c : ad->rows) replace(*c);
+  }
+  // A set names its visitors in eight bytes each; what has these bytes for another reason is looked at in vain.
+  std::string bytes;
+  put_fixed64(bytes, visitor);
+  std::vector<bucket_key> found;
+  status bad;
+  auto why = store_.scan("b", "c", [&](std::string_view key, std::string_view value) {
+    bucket_key k;
+    if (!keys::parse_bucket(key, k)) bad = {errc::corrupt, "a stored bucket's key does not decode"};
+    if (k.level == bucket_level::total) ads.push_back(k.ad_id);
+    if (value.find(bytes) != std::string_view::npos) found.push_back(k);
+    return bad.ok();
+  });
+  if (why.ok()) why = bad;
+  for (size_t i = 0; i < found.size() && why.ok(); ++i) {
+    auto& ad = ads_[found[i].ad_id];
+    if (!ad) ad = std::make_unique<ad_entry>();
+    cached_row* c = nullptr;
+    bool made = false;
+    why = obtain(*ad, found[i], true, c, made);
+    if (why.ok()) replace(*c);
+  }
+  std::sort(ads.begin(), ads.end());
+  ads.erase(std::unique(ads.begin(), ads.end()), ads.end());
+  return why;
+}
+
 uint64_t shard_rows::state_sum() {
   for (auto* c : stale_) {
     // Written even to a frozen row: a view never reads the hash.
@@ -253,7 +296,7 @@ void shard_rows::stage_row(store_batch& batch, cached_row& c, std::string& value
   value.clear();
   const bool groups = c.key.level == bucket_level::hour_groups;
   // A minute rewrites its seconds each time: nothing is gained by adding to its visitors.
-  bool whole = !c.stored || c.merges >= merges_max || c.key.level == bucket_level::minute ||
+  bool whole = !c.stored || c.whole || c.merges >= merges_max || c.key.level == bucket_level::minute ||
                (groups ? adtrack::memory_bytes(c.row->groups) <= whole_groups_bytes
                        : c.row->clickers.memory_bytes() <= whole_visitors_bytes);
   c.merges = whole ? 0 : static_cast<uint8_t>(c.merges + 1);
@@ -262,16 +305,14 @@ void shard_rows::stage_row(store_batch& batch, cached_row& c, std::string& value
   else
     encode(*c.row, whole ? c.row->clickers : c.delta, c.merges, value);
   // Done to a frozen row too: a view reads the content only.
-  for (auto& cell : c.row->groups) {
-    if (!cell.changed) continue;
-    cell.changed = false;
-    cell.added = {};
-  }
+  for (auto& cell : c.row->groups.cells) cell.changed = false;
+  c.row->groups.added = {};
   if (whole)
     batch.put(keys::bucket(c.key), value);
   else
     batch.merge(keys::bucket(c.key), value);
   c.stored = true;
+  c.whole = false;
   c.dirty = false;
   c.delta = {};
 }

@@ -1,6 +1,6 @@
-// The bucket rows of one shard: a bounded cache over the store with its dirty rows. Collects counted events and duplicates, settles
-// them ad by ad into every level, expires seconds and minutes by the shard's clock, and keeps the sum of row hashes. One thread;
-// frozen rows may be read by others.
+// The bucket rows of one shard: a bounded cache over the store with its dirty rows. Collects counted events and duplicates,
+// settles them ad by ad into every level, expires seconds and minutes by the shard's clock, and keeps the sum of row hashes. One
+// thread; frozen rows may be read by others.
 #pragma once
 
 #include <array>
@@ -47,6 +47,9 @@ public:
   // Brings what was added into the rows. Comes before each of the calls below; when it fails, these rows are lost.
   status settle();
 
+  // After settle(): in every row, cached or only stored, the visitor is the alias. Reads the whole store. Adds all ads to `ads`.
+  status replace_visitor(uint64_t visitor, uint64_t alias, std::vector<uint64_t>& ads);
+
   // Sum of the hashes of all rows as of now; brings changed rows' hashes up to date.
   uint64_t state_sum();
   void set_state_sum(uint64_t sum) { sum_ = sum; }
@@ -61,8 +64,8 @@ public:
     return bytes_ + touches_.capacity() * (sizeof(touch) + sizeof(touch_order)) + groups_.memory_bytes();
   }
 
-  // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty. Rows of groups, which are large
-  // to copy when they are written next, only if asked for.
+  // Rows for a view: those of the ads (cached, dirty or not), or all dirty ones when `ads` is empty. Rows of groups, which are
+  // large to copy when they are written next, only if asked for.
   std::vector<frozen_row> freeze(std::span<const uint64_t> ads, bool groups);
 
 private:
@@ -83,6 +86,7 @@ private:
     bool stale_hash = false;
     bool frozen = false;     // a view may hold `row`: copy before writing
     bool stored = false;     // the store holds it
+    bool whole = false;      // stored next as a whole, as something has been taken out of it
     uint8_t merges = 0;      // as row_value::merges
     uint32_t generation = 0; // of the last touch
     int64_t staged_ms = 0;   // when it was, by the shard's clock; 0: not since it is in memory
@@ -102,6 +106,7 @@ private:
   status settle_groups(size_t from, size_t to);
   static std::vector<std::unique_ptr<cached_row>>::iterator place_of(ad_entry& ad, const bucket_key& key); // or where it belongs
   status obtain(ad_entry& ad, const bucket_key& key, bool may_exist, cached_row*& out, bool& made);
+  bucket_row& writable(cached_row& c); // dirty, but not written by an event
   bucket_row& writable(cached_row& c, int64_t clock_ms);
   void account(cached_row& c);
   void stage_row(store_batch& batch, cached_row& c, std::string& value);

@@ -1,5 +1,5 @@
-// Where one shard keeps what it remembers: an ordered byte store with atomic batches, snapshots and a merge rule by the kind of key
-// (store_merge.hpp). Knows nothing of events. Owned by one shard_engine; snapshots may be read on other threads.
+// Where one shard keeps what it remembers: an ordered byte store with atomic batches, snapshots and a merge rule by the kind of
+// key (store_merge.hpp). Knows nothing of events. Owned by one shard_engine; snapshots may be read on other threads.
 // Implementations: memory, RocksDB. One suite of tests runs against both.
 #pragma once
 
@@ -48,6 +48,8 @@ public:
   // After a write that failed nothing is written any more: drop the store and open it again. From any thread.
   virtual status write(store_batch& batch) = 0;
   virtual status sync() = 0; // every earlier write survives a power loss
+  // Takes what was overwritten or erased in [from, to) off the disk. May take long; from any thread, beside everything else.
+  virtual status purge(std::string_view from, std::string_view to) = 0;
   virtual void set_horizons(const store_horizons& horizons) = 0;
   // A frozen reader, for one thread at a time; may outlive later writes but not the store.
   virtual std::shared_ptr<const store_reader> snapshot() = 0;

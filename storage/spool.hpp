@@ -45,7 +45,8 @@ struct spool_depth {
 
 class spool {
 public:
-  // errc::mismatch when it was created for another number of partitions or by a later version; errc::locked when it is open already.
+  // errc::mismatch when it was created for another number of partitions or by a later version; errc::locked when it is open
+  // already.
   static result<std::unique_ptr<spool>> open(spool_options options);
   ~spool();
   spool(const spool&) = delete;

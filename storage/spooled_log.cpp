@@ -198,6 +198,11 @@ public:
   int64_t begin(uint32_t partition) override { return inner_->begin(partition); }
   log_end end(uint32_t partition) override { return inner_->end(partition); }
   status trim(uint32_t partition, int64_t below) override { return inner_->trim(partition, below); }
+  bool rewrites() const noexcept override { return inner_->rewrites(); }
+  result<int64_t> rewrite(uint32_t partition, int64_t from, int64_t to, const record_change& change) override {
+    return inner_->rewrite(partition, from, to, change);
+  }
+  status purge(uint32_t partition) override { return inner_->purge(partition); }
   status reopen() override;
   bool writable() const noexcept override;
   void on_appended(std::function<void()> callback) override { inner_->on_appended(std::move(callback)); }

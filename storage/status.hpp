@@ -17,6 +17,7 @@ enum class errc : uint8_t {
   locked,    // another process holds it
   not_found,
   out_of_range, // an offset below the log's start or past its end
+  cannot,       // nothing of this kind does it, ever
 };
 
 struct [[nodiscard]] status {

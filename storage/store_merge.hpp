@@ -1,5 +1,5 @@
-// How a shard store merges two values of one key, by the kind of key: bucket rows (the newer's numbers, the union of the visitors) and
-// duplicates (their sum). Associative and canonical, so the order in which a store merges does not show.
+// How a shard store merges two values of one key, by the kind of key: bucket rows (the newer's numbers, the union of the
+// visitors) and duplicates (their sum). Associative and canonical, so the order in which a store merges does not show.
 #pragma once
 
 #include "storage/row_value.hpp"

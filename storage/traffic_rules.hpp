@@ -1,6 +1,6 @@
-// The rules that are stamped on an event at ingest: whether it is valid traffic (bot, no_agent, datacenter, prefetch; the first that
-// applies), and what agent and address say of the visitor. `traffic_rules` is one set of lists, never changed: any thread may ask.
-// `traffic_files` reads the lists, looks at the files again, and puts a new set in the place of the old one as a whole.
+// The rules that are stamped on an event at ingest: whether it is valid traffic (bot, no_agent, datacenter, prefetch; the first
+// that applies), and what agent and address say of the visitor. `traffic_rules` is one set of lists, never changed: any thread
+// may ask. `traffic_files` reads the lists, looks at the files again, and puts a new set in the place of the old one as a whole.
 #pragma once
 
 #include <array>

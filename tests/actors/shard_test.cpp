@@ -7,6 +7,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 
+#include "actors/eraser.hpp"
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
 #include "actors/query_worker.hpp"
@@ -30,7 +31,8 @@ struct fixture : actor_fixture {
     wake->attach(reader);
     log->on_appended([w = wake] { w->ring(); });
     worker = keep(system->spawn(query_worker, context));
-    target = keep(system->spawn(shard, context, uint32_t{0}, shard_peers{reader, writer, {worker}}));
+    target = keep(system->spawn(shard, context, uint32_t{0},
+                                shard_peers{reader, writer, keep(system->spawn(eraser, context, writer)), {worker}}));
   }
   ~fixture() { wake->close(); }
   void open() {

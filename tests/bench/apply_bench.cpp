@@ -1,6 +1,8 @@
-// What applying costs a shard, in CPU a core: counters and dedupe over RocksDB, against a raw RocksDB WriteBatch of the same identities.
-//   bench_apply [--events N] [--ads N] [--identities N] [--dir PATH]
-// `identities` fills the dedupe window after that and measures again with 0, 5 and 50 % duplicates (one shard holds them all). Prints one line a measurement; ratios are within one run.
+// What applying costs a shard, in CPU a core: counters and dedupe over RocksDB, against a raw RocksDB WriteBatch of the same
+// identities.
+//   bench_apply [--events N] [--ads N] [--identities N] [--countries no] [--dir PATH]
+// `identities` fills the dedupe window after that and measures again with 0, 5 and 50 % duplicates (one shard holds them all).
+// Prints one line a measurement; ratios are within one run.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

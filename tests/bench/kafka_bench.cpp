@@ -1,5 +1,5 @@
-// A load in batches on Kafka: librdkafka's own producer with the records, against the whole node with the events of the same records:
-// masked, hashed, encoded, appended, acknowledged, read back, deduplicated and counted.
+// A load in batches on Kafka: librdkafka's own producer with the records, against the whole node with the events of the same
+// records: masked, hashed, encoded, appended, acknowledged, read back, deduplicated and counted.
 //   bench_kafka --brokers HOST:PORT --dir PATH [--events N] [--batch N] [--rounds N]
 // The node gets submissions as http would hand them on; there is no HTTP in this figure. One line a measurement, alternating.
 #include <librdkafka/rdkafka.h>

@@ -1,5 +1,6 @@
-// Preloaded into a server, it makes the wall clock stand CLOCK_DAYS_AGO days in the past, so that a test can let days of log time pass
-// between two starts. The monotonic clock is untouched, and absolute deadlines of the wall clock are moved back to the true one.
+// Preloaded into a server, it makes the wall clock stand CLOCK_DAYS_AGO days in the past, so that a test can let days of log time
+// pass between two starts. The monotonic clock is untouched, and absolute deadlines of the wall clock are moved back to the true
+// one.
 #include <cstdlib>
 #include <ctime>
 #include <pthread.h>

@@ -325,6 +325,40 @@ BOOST_AUTO_TEST_CASE(an_event_that_nobody_saw_has_no_position) {
              R"({"event_id":"e","type":"playback","ad_id":1,"fate":"pending","lag_ms":null,"complete":false})");
 }
 
+BOOST_AUTO_TEST_CASE(a_visitor_is_erased_by_hash_or_by_address_and_agent) {
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(visitor_erased{{{0, 12}, {3, 7}}, false}); };
+  raw_client c(start());
+  const auto ask = [&](std::string_view body, std::string_view more = admin) {
+    auto text = post("/admin/v1/visitors", body, more);
+    return c.ask(text.replace(0, 4, "DELETE"));
+  };
+  constexpr std::string_view known = R"({"user_ip":"203.0.113.7","agent":"Firefox"})";
+  BOOST_TEST(ask(known, "").status == 401);
+  const auto r = ask(known);
+  BOOST_TEST(r.status == 202);
+  BOOST_TEST(r.body == R"({"status":"accepted","positions":{"0":12,"3":7},"log":"rewritten"})");
+  BOOST_TEST(ask(R"({"visitor":"00000000FeedBeef"})").status == 202);
+  const auto asked = gateway.calls(2);
+  BOOST_TEST(asked[0].call == "erase");
+  BOOST_TEST(asked[0].visitor.visitor == 0u);
+  BOOST_TEST((asked[0].visitor.address == parse_ip_address("203.0.113.7")));
+  BOOST_TEST(asked[0].visitor.agent == "Firefox");
+  BOOST_TEST(asked[1].visitor.visitor == 0xfeedbeefu);
+  for (auto bad : {R"({})", R"({"user_ip":"203.0.113.7"})", R"({"agent":""})", R"({"user_ip":"1.2.3","agent":""})",
+                   R"({"user_ip":7,"agent":""})", R"({"user_ip":"1.2.3.4","agent":7})",
+                   R"({"user_ip":"1.2.3.4","agent":"a\u0000"})", R"({"visitor":""})", R"({"visitor":"0000000000000000"})",
+                   R"({"visitor":"00000000feedbeeg"})", R"({"visitor":"feedbeef"})", R"({"visitor":"+0000000feedbeef"})",
+                   R"({"visitor":"00000000feedbeef","agent":"a"})", R"([])", R"(x)"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(ask(bad).status == 400);
+  BOOST_TEST(c.ask(get("/admin/v1/visitors", admin)).status == 405);
+  gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(visitor_erased{{}, true}); };
+  BOOST_TEST(ask(known).body == R"({"status":"accepted","positions":{},"log":"kept"})");
+  gateway.on_call = [](const fake_gateway::asked&) {
+    return actors::outcome(actors::failed{actors::failure::overloaded, "spool"});
+  };
+  BOOST_TEST(ask(known).status == 503);
+}
+
 BOOST_AUTO_TEST_CASE(a_digest_is_told_with_the_admin_key) {
   gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(shard_digest{3, 65'536, "00ff"}); };
   raw_client c(start());

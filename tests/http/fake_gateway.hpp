@@ -31,6 +31,7 @@ public:
     event_question event;
     digest_question digest;
     log_question log;
+    visitor_question visitor;
   };
   struct batch {
     actors::ticket from;
@@ -127,6 +128,11 @@ public:
   void read_log(actors::ticket t, log_question q) override {
     auto a = call_of("read_log", t);
     a.log = q;
+    ask(std::move(a));
+  }
+  void erase(actors::ticket t, visitor_question q) override {
+    auto a = call_of("erase", t);
+    a.visitor = std::move(q);
     ask(std::move(a));
   }
   actors::ad_state find_ad(uint64_t id, std::string* url) override {

@@ -1,5 +1,5 @@
-// How long a test waits for what must come: only a test that is about to fail waits so long, and a machine that stands still for a
-// while fails none.
+// How long a test waits for what must come: only a test that is about to fail waits so long, and a machine that stands still for
+// a while fails none.
 #pragma once
 
 #include <chrono>

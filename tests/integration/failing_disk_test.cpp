@@ -1,5 +1,5 @@
-// The disk is full, or its fsync fails, while a client sends: no acknowledgement that does not hold, an answer within a second, no crash,
-// and service again within ten seconds of the cause being gone.
+// The disk is full, or its fsync fails, while a client sends: no acknowledgement that does not hold, an answer within a second,
+// no crash, and service again within ten seconds of the cause being gone.
 #include "tests/integration/node_on_env.hpp"
 #include "tests/support/scratch_dir.hpp"
 

@@ -1,5 +1,5 @@
-// Power goes, at random and at each named point of an event's way, under a client that keeps a ledger and retries. The whole node runs
-// (log, actors, shards); every store stands on the fault-injecting Env, and all that was not synced is gone after each loss.
+// Power goes, at random and at each named point of an event's way, under a client that keeps a ledger and retries. The whole node
+// runs (log, actors, shards); every store stands on the fault-injecting Env, and all that was not synced is gone after each loss.
 #include <atomic>
 #include <random>
 

@@ -173,6 +173,44 @@ BOOST_AUTO_TEST_CASE(adding_many_is_adding_each_and_says_which_changed_the_state
   BOOST_TEST(none.empty());
 }
 
+BOOST_AUTO_TEST_CASE(an_alias_is_somebody_else_whom_no_sketch_can_tell_apart) {
+  auto random = test::seeded();
+  for (int i = 0; i < 20'000; ++i) {
+    const uint64_t visitor = random(), alias = alias_of(visitor, random());
+    BOOST_TEST(alias != visitor);
+    BOOST_TEST(alias != 0u);
+    BOOST_TEST(sketch_register_of(alias) == sketch_register_of(visitor));
+  }
+  // Ranks that hardly any visitor has: the fewer bits are free, the fewer aliases there are; of the last there is one.
+  for (int zeros = 0; zeros <= 50; ++zeros) {
+    const uint64_t hash = uint64_t{0x1234} << 50 | (zeros == 50 ? 0 : uint64_t{1} << (49 - zeros));
+    const uint64_t visitor = unmix64(hash) ^ 0x9e3779b97f4a7c15u;
+    BOOST_TEST((sketch_register_of(visitor) & 0xff) == static_cast<uint32_t>(zeros + 1));
+    BOOST_TEST(sketch_register_of(alias_of(visitor, random())) == sketch_register_of(visitor));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(replacing_a_visitor_is_as_if_the_alias_had_been_added) {
+  auto random = test::seeded();
+  for (const size_t size : sizes) {
+    if (size == 0) continue;
+    auto visitors = random_visitors(random, size);
+    auto s = set_of(visitors);
+    const auto gone = visitors[size / 2], alias = alias_of(gone, random());
+    BOOST_TEST(s.has(gone) == s.exact());
+    const auto digest = s.digest();
+    s.replace(gone, alias);
+    s.replace(random(), random()); // nobody that is in it
+    BOOST_TEST(!s.has(gone));
+    BOOST_TEST(s.has(alias) == s.exact());
+    BOOST_TEST(s.digest() == digest);
+    visitors[size / 2] = alias;
+    BOOST_TEST((s == set_of(visitors)));
+    s.replace(alias, visitors[0]); // who is there already
+    if (s.exact() && size > 1) BOOST_TEST(s.estimate() == static_cast<double>(size / 2 == 0 ? size : size - 1));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_encoded_form_is_read_back_and_consumes_itself_alone) {
   auto random = test::seeded();
   for (const size_t size : sizes) {

@@ -108,7 +108,8 @@ BOOST_AUTO_TEST_CASE(no_produce_error_makes_a_false_durable_or_needs_another_log
       f.kafka.fail_next(produce_api, error);
       const std::string value = std::string(rd_kafka_err2name(error)) + std::to_string(told.size());
       const auto outcome = f.append(0, value);
-      // The broker "has it already" is a yes, though the mock never had it: only there the log must believe it, without an offset.
+      // The broker "has it already" is a yes, though the mock never had it: only there the log must believe it, without an
+      // offset.
       if (error == RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER)
         BOOST_TEST(outcome.offset == -1);
       else

@@ -34,6 +34,22 @@ BOOST_AUTO_TEST_CASE(gives_the_newest_records_within_the_bounds) {
   BOOST_TEST(read(tail, 8) == "no");
 }
 
+BOOST_AUTO_TEST_CASE(drops_what_has_become_something_else) {
+  log_tail tail;
+  tail.set_capacity(1'000);
+  for (int64_t offset = 7; offset < 11; ++offset) tail.push({offset, 0, "v"});
+  tail.drop_through(6); // older than all of it
+  BOOST_TEST(read(tail, 7) == "7:v 8:v 9:v 10:v ");
+  tail.drop_through(8);
+  BOOST_TEST(read(tail, 8) == "no");
+  BOOST_TEST(read(tail, 9) == "9:v 10:v ");
+  tail.drop_through(10);
+  BOOST_TEST(read(tail, 10) == "no");
+  tail.push({11, 0, std::string(800, 'x')}); // their room is free
+  tail.push({12, 0, "y"});
+  BOOST_TEST(read(tail, 11) != "no");
+}
+
 BOOST_AUTO_TEST_CASE(forgets_the_oldest_when_it_is_full_and_everything_after_a_gap) {
   log_tail tail;
   tail.set_capacity(1'000);

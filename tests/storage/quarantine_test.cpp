@@ -33,6 +33,7 @@ public:
   std::unique_ptr<store_batch> new_batch() override { return under_->new_batch(); }
   status write(store_batch& batch) override { return under_->write(batch); }
   status sync() override { return under_->sync(); }
+  status purge(std::string_view from, std::string_view to) override { return under_->purge(from, to); }
   void set_horizons(const storage::store_horizons& h) override { under_->set_horizons(h); }
   result<std::string> get(std::string_view key) const override { return under_->get(key); }
   status scan(std::string_view from, std::string_view to,

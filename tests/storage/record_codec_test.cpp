@@ -147,6 +147,51 @@ BOOST_AUTO_TEST_CASE(a_control_record_is_written_as_documented) {
              R"("second_days":2,"minute_days":90,"rules":1,"visitor_key":"0badcafe"})");
 }
 
+BOOST_AUTO_TEST_CASE(an_erasure_stands_in_a_control_record_and_is_read_back) {
+  auto c = sample_control();
+  c.erased = {0xfeed, 0xbeef};
+  BOOST_TEST(encode(c).find(R"("erase":"000000000000feed","as":"000000000000beef"})") != std::string::npos);
+  auto batch = decode_one(encode(c));
+  BOOST_REQUIRE_EQUAL(batch.controls.size(), 1u);
+  BOOST_TEST((batch.controls[0] == c));
+  const auto done = without(c.erased, encode(c));
+  BOOST_REQUIRE(done);
+  batch = decode_one(*done);
+  BOOST_REQUIRE_EQUAL(batch.controls.size(), 1u);
+  BOOST_TEST((batch.controls[0].erased == erasure{0, 0xbeef}));
+  BOOST_TEST(!without(c.erased, *done));
+  for (auto bad : {R"("erase":"000000000000feed"})", R"("as":"feed"})", R"("as":7})"}) {
+    auto text = encode(sample_control());
+    text.back() = ',';
+    BOOST_TEST(decode_one(text + bad).skipped.size() == 1u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_event_without_its_erased_visitor_counts_as_before_and_says_nobody) {
+  auto random = test::seeded();
+  for (int i = 0; i < 2'000; ++i) {
+    auto e = random_event(random);
+    e.agent += "Agent of somebody";
+    e.address = "203.0.113.0";
+    const erasure erased{e.visitor, 0xbeef};
+    BOOST_TEST(!without({e.visitor + 1, 0xbeef}, encode(e)));
+    const auto value = without(erased, encode(e));
+    BOOST_REQUIRE(value);
+    for (auto left : {"somebody", "203.0.113", "user_ip", "\"agent\""}) BOOST_TEST(value->find(left) == std::string::npos);
+    auto before = decode_one(encode(e)), after = decode_one(*value);
+    BOOST_REQUIRE_EQUAL(after.records.size(), 1u);
+    auto wanted = before.records[0];
+    wanted.visitor = 0xbeef;
+    BOOST_TEST((after.records[0].id == wanted.id));
+    BOOST_TEST(after.records[0].visitor == wanted.visitor);
+    BOOST_TEST(after.records[0].fields_hash == wanted.fields_hash);
+    BOOST_TEST((after.records[0].invalid == wanted.invalid));
+    BOOST_TEST(after.names == before.names);
+  }
+  BOOST_TEST(!without({0xfeed, 1}, "no JSON, though it says 000000000000feed"));
+  BOOST_TEST(!without({0xfeed, 1}, R"({"event_id":"000000000000feed","visitor":"0000000000000001"})"));
+}
+
 BOOST_AUTO_TEST_CASE(texts_are_escaped_where_json_asks_for_it_and_nowhere_else) {
   event e = sample_event();
   e.agent = "\"\\/\n\r\t\b\f\x01\x1f\x7f\xe2\x80\xa8\xf0\x9f\x98\x80";

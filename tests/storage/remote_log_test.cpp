@@ -130,6 +130,9 @@ BOOST_AUTO_TEST_CASE(records_are_read_as_they_are_with_offsets_and_times) {
   BOOST_TEST(log->read(0, 0, 100, 1'000)->empty());
   BOOST_TEST((log->read(1, 6, 1, 1).why.code == errc::out_of_range));
   BOOST_TEST((log->read(2, 0, 1, 1).why.code == errc::out_of_range));
+  BOOST_TEST(!log->rewrites()); // that is the other node's to do
+  BOOST_TEST((log->rewrite(1, 0, 5, [](const auto&) { return "x"; }).why.code == errc::cannot));
+  BOOST_TEST((log->purge(1).code == errc::cannot));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_appended_there_is_told_here) {

@@ -6,10 +6,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "model/time_grid.hpp"
-#include "storage/rocksdb_shard_store.hpp"
-#include "tests/support/scratch_dir.hpp"
-#include "tests/support/shard_oracle.hpp"
+#include "tests/support/engine_fixture.hpp"
 
 using namespace adtrack;
 using namespace adtrack::storage;
@@ -17,44 +14,10 @@ using namespace adtrack::test;
 
 namespace {
 
-using store_maker = std::function<std::unique_ptr<shard_store>()>;
-
-std::unique_ptr<shard_engine> open(std::unique_ptr<shard_store> store, shard_options o) {
-  auto e = shard_engine::open(std::move(store), o);
-  BOOST_REQUIRE_MESSAGE(e.ok(), e.why.message);
-  return std::move(*e);
-}
-
 uint64_t total(const fates_by_type& of, uint64_t fate_counts::*what) {
   uint64_t n = 0;
   for (const auto& type : of) n += type.*what;
   return n;
-}
-
-void require(const status& s) { BOOST_REQUIRE_MESSAGE(s.ok(), s.message); }
-
-struct rocks {
-  scratch_dir dir;
-  std::shared_ptr<shard_store_budget> budget = std::make_shared<shard_store_budget>(8 << 20, 16 << 20);
-  std::unique_ptr<shard_store> open() {
-    auto s = open_rocksdb_shard_store({dir.path(), budget, nullptr});
-    BOOST_REQUIRE_MESSAGE(s.ok(), s.why.message);
-    return std::move(*s);
-  }
-};
-
-// Feeds a whole stream in random batches.
-void feed(shard_engine& e, const random_stream& s, size_t batch_max, uint64_t seed, shard_oracle* oracle = nullptr) {
-  std::mt19937_64 rng(seed);
-  size_t at = 0;
-  while (at < s.records.size() && s.records[at].offset < e.next_offset()) ++at;
-  while (at < s.records.size()) {
-    auto to = std::min(s.records.size(), at + 1 + rng() % batch_max);
-    require(e.apply(cut(s, at, to, e.next_offset())));
-    if (oracle)
-      for (size_t i = at; i < to; ++i) oracle->apply(s.records[i], s.controls, s.names);
-    at = to;
-  }
 }
 
 void check_answer(shard_engine& e, const shard_oracle& oracle, const std::vector<uint64_t>& ads, time_window w) {
@@ -85,49 +48,6 @@ void check_answer(shard_engine& e, const shard_oracle& oracle, const std::vector
   }
 }
 
-void check_groups(shard_engine& e, const shard_oracle& oracle, const std::vector<uint64_t>& ads, time_window w,
-                  group_dimension by) {
-  analytics_query q;
-  q.ad_ids = ads;
-  q.window = w;
-  q.by = by;
-  q.limit = 100'000;
-  auto got = (*e.view(ads, true))->answer(q);
-  BOOST_REQUIRE_MESSAGE(got.ok(), got.why.message);
-  const auto window = shard_oracle::widened_to_hours(w);
-  BOOST_TEST((got->window == window));
-  BOOST_TEST((got->finest == resolution::hour));
-  const auto wanted = oracle.groups(by, {ads.begin(), ads.end()}, window);
-  BOOST_REQUIRE_EQUAL(got->rows.size(), wanted.size());
-  BOOST_TEST(got->total == wanted.size());
-  size_t i = 0;
-  for (const auto& [key, row] : wanted) {
-    const auto& r = got->rows[i++];
-    BOOST_TEST_CONTEXT("by " << to_string(by) << ", ad " << key.first << ", group " << key.second) {
-      BOOST_TEST(r.ad_id == key.first);
-      BOOST_TEST(r.group == key.second);
-      BOOST_TEST((r.count == row.count));
-      const auto visitors = static_cast<double>(row.visitors.size());
-      BOOST_TEST(std::abs(r.unique_clicks - visitors) <= 5 * r.unique_error * visitors);
-    }
-  }
-}
-
-void check_many_groups(shard_engine& e, const shard_oracle& oracle, uint64_t seed, int n, const stream_options& o) {
-  std::mt19937_64 rng(seed);
-  const auto span = static_cast<uint64_t>(o.step_ms_max) * o.records / 2'000 + 10;
-  for (int i = 0; i < n; ++i) {
-    const auto by = static_cast<group_dimension>(1 + i % 6);
-    const int64_t from = o.start_ms / 1'000 - 4'000 + static_cast<int64_t>(rng() % span);
-    time_window w{from, from + 1 + static_cast<int64_t>(rng() % span)};
-    if (rng() % 3 == 0) w.since_s = time_window::unbounded_since;
-    if (rng() % 3 == 0) w.until_s = time_window::unbounded_until;
-    std::vector<uint64_t> ads;
-    if (rng() % 2) ads = {1 + rng() % o.ads};
-    check_groups(e, oracle, ads, w, by);
-  }
-}
-
 void check_many_answers(shard_engine& e, const shard_oracle& oracle, uint64_t seed, int n, const stream_options& o) {
   std::mt19937_64 rng(seed);
   auto span = o.step_ms_max * static_cast<int64_t>(o.records) / 2'000 + 10;
@@ -142,58 +62,6 @@ void check_many_answers(shard_engine& e, const shard_oracle& oracle, uint64_t se
     if (rng() % 10 == 0) w.until_s = time_window::unbounded_until;
     check_answer(e, oracle, ads, w);
   }
-}
-
-// A series against the definition: each point is the answer to a question about its own span alone, and nothing is missing. When a
-// point's edge cuts what is kept as a whole only, there is no series, and only then. Says whether there was one.
-bool check_series(shard_engine& e, const shard_oracle& oracle, const analytics_query& q) {
-  auto got = (*e.view(q.ad_ids))->answer(q);
-  BOOST_REQUIRE_MESSAGE(got.ok(), got.why.message);
-  time_zone zone;
-  BOOST_REQUIRE(time_zone::load(q.tz, zone));
-  const time_grid grid(q.step, zone);
-  bool all_kept = true;
-  for (const auto& row : got->rows) {
-    bool kept = true;
-    for (auto at = got->window.since_s; kept && at < got->window.until_s; at = grid.point_of(at).until_s) {
-      const time_window point{at, std::min(grid.point_of(at).until_s, got->window.until_s)};
-      auto finest = resolution::second;
-      kept = oracle.widened({row.ad_id}, point, finest) == point;
-    }
-    BOOST_REQUIRE_EQUAL(row.fault_of_series == series_fault::none, kept);
-    all_kept = all_kept && kept;
-    counters sum;
-    for (const auto& p : row.series) {
-      const time_window point{p.start_s, std::min(grid.point_of(p.start_s).until_s, got->window.until_s)};
-      auto wanted = oracle.rows({row.ad_id}, point);
-      BOOST_REQUIRE_EQUAL(wanted.size(), 1u);
-      BOOST_TEST((p.count == wanted[row.ad_id].count), "ad " << row.ad_id << " point " << p.start_s);
-      BOOST_TEST(p.unique_clicks == static_cast<double>(wanted[row.ad_id].visitors.size()));
-      sum += p.count;
-    }
-    BOOST_TEST((sum == (kept ? row.count : counters{})));
-  }
-  return all_kept;
-}
-
-int check_many_series(shard_engine& e, const shard_oracle& oracle, uint64_t seed, int n, const stream_options& o) {
-  std::mt19937_64 rng(seed);
-  const char* zones[] = {"", "Europe/Paris", "Asia/Kathmandu", "Australia/Lord_Howe", "America/New_York"};
-  const int64_t lengths[] = {1, 60, 3'600, 86'400};
-  auto span = o.step_ms_max * static_cast<int64_t>(o.records) / 2'000 + 10;
-  int whole = 0;
-  for (int i = 0; i < n; ++i) {
-    analytics_query q;
-    const auto step = rng() % 4;
-    q.step = static_cast<granularity>(step + 1);
-    q.tz = zones[rng() % std::size(zones)];
-    q.window.since_s = o.start_ms / 1'000 - 200 + static_cast<int64_t>(rng() % static_cast<uint64_t>(span));
-    q.window.until_s = q.window.since_s + 1 + static_cast<int64_t>(rng() % 200) * lengths[step];
-    if (rng() % 3) q.ad_ids = {1 + rng() % o.ads};
-    q.limit = 3;
-    whole += check_series(e, oracle, q);
-  }
-  return whole;
 }
 
 // What became of every event of the stream so far; how many of them the window has passed.
@@ -284,147 +152,6 @@ BOOST_AUTO_TEST_CASE(a_group_ends_at_a_digests_mark_where_all_is_settled_anyway)
   feed_to(72'000);
   open_again();
   BOOST_TEST(e->next_offset() == 68'000);
-}
-
-BOOST_AUTO_TEST_CASE(groups_agree_with_the_plain_definitions) {
-  stream_options o;
-  o.records = 6'000;
-  o.step_ms_max = 10'000;
-  o.ads = 5;
-  auto s = make_stream(81, o);
-  s.controls[0].second_days = s.controls[0].minute_days = 1; // hours and their groups are kept for ever
-  shard_oracle oracle;
-  rocks r;
-  auto e = open(r.open(), {.commit_records = 500});
-  feed(*e, s, 300, 81, &oracle);
-  check_many_groups(*e, oracle, 82, 60, o);
-  require(e->sync());
-  e.reset();
-  e = open(r.open(), {});
-  check_many_groups(*e, oracle, 83, 60, o);
-}
-
-BOOST_AUTO_TEST_CASE(the_first_values_of_an_hour_in_log_order_have_groups_and_the_rest_is_other) {
-  stream_options o;
-  o.records = 12'000;
-  o.ads = 3;
-  o.families = 150; // of which 64 browsers are kept
-  o.late = 0;
-  o.visitors = 5'000; // more than an exact set holds
-  auto s = make_stream(91, o);
-  shard_oracle oracle;
-  auto whole = open(make_memory_shard_store(), {});
-  feed(*whole, s, 3'000, 91, &oracle);
-  const auto groups = oracle.groups(group_dimension::browser, {1}, {});
-  BOOST_TEST(groups.count({1, "other"}) == 1u);
-  BOOST_TEST(groups.size() >= 65u);
-  check_many_groups(*whole, oracle, 92, 30, o);
-  // The same over other batches, commits, evictions and restarts.
-  rocks r;
-  const shard_options tight{.commit_records = 200, .cache_bytes = 1 << 16};
-  auto small = open(r.open(), tight);
-  feed(*small, {{s.records.begin(), s.records.begin() + 7'000}, s.controls, s.names}, 90, 93);
-  small.reset();
-  small = open(r.open(), tight);
-  feed(*small, s, 150, 94);
-  check_many_groups(*small, oracle, 95, 30, o);
-  BOOST_TEST(small->digest()->value == whole->digest()->value);
-}
-
-BOOST_AUTO_TEST_CASE(the_first_groups_of_any_order_are_the_first_of_all_groups) {
-  stream_options o;
-  o.records = 3'000;
-  o.ads = 30;
-  auto s = make_stream(101, o);
-  auto e = open(make_memory_shard_store(), {});
-  feed(*e, {{s.records.begin(), s.records.begin() + 2'700}, s.controls, s.names}, 500, 101);
-  require(e->commit());
-  feed(*e, s, 500, 102);
-  for (auto key : {sort_key::ad_id, sort_key::click_count, sort_key::unique_clicks, sort_key::ctr}) {
-    for (auto by : {group_dimension::os, group_dimension::invalid_reason}) {
-      analytics_query q;
-      q.order = {key, true};
-      q.by = by;
-      q.limit = 1'000;
-      const auto all = (*e->view({}, true))->answer(q)->rows;
-      const auto before = [&](const auto& a, const auto& b) { return stands_before(a, b, q.order); };
-      BOOST_TEST(std::is_sorted(all.begin(), all.end(), before));
-      q.limit = 4;
-      q.page = 3;
-      const auto top = *(*e->view({}, true))->answer(q);
-      BOOST_TEST(top.total == all.size());
-      BOOST_REQUIRE_EQUAL(top.rows.size(), 12u);
-      for (size_t i = 0; i < 12; ++i) {
-        BOOST_TEST(top.rows[i].ad_id == all[i].ad_id);
-        BOOST_TEST(top.rows[i].group == all[i].group);
-        BOOST_TEST((top.rows[i].count == all[i].count));
-        BOOST_TEST(top.rows[i].unique_clicks == all[i].unique_clicks);
-      }
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_group_of_another_name_gives_another_digest) {
-  stream_options o;
-  o.records = 500;
-  auto s = make_stream(111, o);
-  auto a = open(make_memory_shard_store(), {}), b = open(make_memory_shard_store(), {});
-  feed(*a, s, 100, 1);
-  s.names[2] += '!';
-  feed(*b, s, 100, 1);
-  BOOST_TEST(a->digest()->value.substr(0, 16) == b->digest()->value.substr(0, 16)); // the same fates
-  BOOST_TEST(a->digest()->value.substr(16) != b->digest()->value.substr(16));
-}
-
-BOOST_AUTO_TEST_CASE(series_agree_with_the_plain_definitions_point_by_point) {
-  stream_options o;
-  o.records = 4'000;
-  o.step_ms_max = 20'000;
-  o.ads = 5;
-  auto s = make_stream(41, o);
-  shard_oracle oracle;
-  auto e = open(make_memory_shard_store(), {.commit_records = 777});
-  feed(*e, s, 500, 41, &oracle);
-  BOOST_TEST(check_many_series(*e, oracle, 42, 60, o) == 60);
-}
-
-BOOST_AUTO_TEST_CASE(a_series_that_would_cut_what_has_expired_is_refused_and_no_other) {
-  stream_options o;
-  o.records = 4'000;
-  o.step_ms_max = 100'000;
-  o.late = 0.3;
-  o.ads = 4;
-  auto s = make_stream(51, o);
-  s.controls[0].second_days = 1;
-  s.controls[0].minute_days = 2;
-  shard_oracle oracle;
-  auto e = open(make_memory_shard_store(), {.commit_records = 500});
-  feed(*e, s, 300, 51, &oracle);
-  const auto whole = check_many_series(*e, oracle, 52, 80, o);
-  BOOST_TEST(whole > 20);
-  BOOST_TEST(whole < 80);
-}
-
-BOOST_AUTO_TEST_CASE(series_have_a_bound_on_their_points) {
-  stream_options o;
-  o.records = 500;
-  o.ads = 1;
-  auto s = make_stream(61, o);
-  auto e = open(make_memory_shard_store(), {});
-  feed(*e, s, 100, 61);
-  analytics_query q;
-  q.step = granularity::minute;
-  q.max_points = 10;
-  for (auto w : {time_window{o.start_ms / 1'000 - 300, o.start_ms / 1'000 + 301}, time_window{}}) { // the stream is minutes long
-    q.window = w;
-    auto got = (*e->view())->answer(q);
-    BOOST_REQUIRE(got.ok());
-    BOOST_REQUIRE(got->rows.size() == 1u);
-    BOOST_TEST((got->rows[0].fault_of_series == series_fault::too_many));
-    BOOST_TEST(got->rows[0].series.empty());
-  }
-  q.window = {o.start_ms / 1'000 / 60 * 60, o.start_ms / 1'000 / 60 * 60 + 600};
-  BOOST_TEST(((*e->view())->answer(q)->rows[0].fault_of_series == series_fault::none));
 }
 
 BOOST_AUTO_TEST_CASE(the_first_rows_of_any_order_are_the_first_of_all_rows) {
@@ -709,7 +436,8 @@ BOOST_AUTO_TEST_CASE(a_view_keeps_its_numbers_while_the_engine_goes_on) {
   for (const auto& row : got->rows) BOOST_TEST((row.count == rows.at(row.ad_id).count));
 }
 
-// Clicks ten ms apart, in batches of ten as a shard gets them that keeps up; how often dirty() fell back without a commit() from here.
+// Clicks ten ms apart, in batches of ten as a shard gets them that keeps up; how often dirty() fell back without a commit() from
+// here.
 size_t early_commits(shard_engine& e, size_t records, const std::function<uint64_t(size_t)>& ad_of) {
   random_stream s;
   s.controls.emplace_back();

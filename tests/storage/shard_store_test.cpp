@@ -160,11 +160,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_of_groups_merge_cell_by_cell, F, fixtures) {
   const auto key = keys::bucket({7, bucket_level::hour_groups, 3'600});
   bucket_row row;
   const auto count = [&](std::string_view name, uint64_t visitor) {
-    auto& cell = row.groups[cell_of(row.groups, group_dimension::os, name)];
-    ++cell.count[metric::valid_clicks];
-    cell.clickers.add(visitor);
-    cell.added.add(visitor);
-    cell.changed = true;
+    auto& cells = row.groups.cells;
+    group_visit visit{visitor};
+    for (auto d : {group_dimension::device, group_dimension::browser, group_dimension::os, group_dimension::country}) {
+      const auto at = cell_of(cells, d, d == group_dimension::os ? name : "any");
+      ++cells[at].count[metric::valid_clicks];
+      cells[at].changed = true;
+      visit.set_cell(d, at);
+    }
+    row.groups.visitors.add_all({&visit, 1}, cells);
+    row.groups.added.add_all({&visit, 1}, cells);
     row.written_ms += 10;
   };
   const auto staged = [&](bool whole, uint8_t merges) {
@@ -173,10 +178,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_of_groups_merge_cell_by_cell, F, fixtures) {
       encode(row, row.clickers, merges, value);
     else
       encode_added(row, merges, value);
-    for (auto& cell : row.groups) {
-      cell.changed = false;
-      cell.added = {};
-    }
+    for (auto& cell : row.groups.cells) cell.changed = false;
+    row.groups.added = {};
     return value;
   };
   count("iOS", 1);

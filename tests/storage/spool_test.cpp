@@ -1,5 +1,5 @@
-// The queue on disk: order, bound, what is moved aside, and that it survives. ADTRACK_TEST_SEED picks the first seed of the random
-// power losses; each run prints its own when it fails.
+// The queue on disk: order, bound, what is moved aside, and that it survives. ADTRACK_TEST_SEED picks the first seed of the
+// random power losses; each run prints its own when it fails.
 #include "storage/spool.hpp"
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// The log that outlives an outage: when it spools, when it stops, what it drains, and what it never does. Clocks and the log behind
-// are scripted, the spool is a real one; step() is called by the test, but for the last suite.
+// The log that outlives an outage: when it spools, when it stops, what it drains, and what it never does. Clocks and the log
+// behind are scripted, the spool is a real one; step() is called by the test, but for the last suite.
 #include "storage/spooled_log.hpp"
 
 #include <atomic>
@@ -40,7 +40,8 @@ struct script {
   bool is_writable = true;
   bool reopens = true;      // reopen() makes it writable
   int64_t confirmed_ms = 0; // of every partition
-  size_t appends = 0, reopened = 0;
+  bool rewritten = false;   // its records can be replaced
+  size_t appends = 0, reopened = 0, purges = 0;
   std::deque<std::pair<size_t, append_done>> silent;
   bool answers_at_end = true; // in its destructor
   std::unique_ptr<event_log> kept = make_memory_log(shards, [] { return start_ms; });
@@ -108,6 +109,15 @@ public:
     return script_.is_writable;
   }
   void on_appended(std::function<void()> callback) override { script_.kept->on_appended(std::move(callback)); }
+  bool rewrites() const noexcept override { return script_.rewritten; }
+  result<int64_t> rewrite(uint32_t partition, int64_t from, int64_t to, const record_change& change) override {
+    return script_.rewritten ? script_.kept->rewrite(partition, from, to, change)
+                             : event_log::rewrite(partition, from, to, change);
+  }
+  status purge(uint32_t partition) override {
+    ++script_.purges;
+    return {errc::io, "purged partition " + std::to_string(partition)};
+  }
 
 private:
   script& script_;
@@ -202,6 +212,19 @@ BOOST_AUTO_TEST_CASE(hands_everything_to_the_log_while_that_takes_it) {
   BOOST_TEST(log->state().records == 0u);
   BOOST_TEST(!log->state().outage);
   BOOST_TEST(log->writable());
+}
+
+BOOST_AUTO_TEST_CASE(replaces_records_as_far_as_the_log_can) {
+  send({{1, "a"}, {1, "b"}, {1, "c"}});
+  const auto change = [](const stored_record& record) { return record.value + "!"; };
+  BOOST_TEST(!log->rewrites());
+  BOOST_TEST((log->rewrite(1, 1, 2, change).why.code == errc::cannot));
+  behind.rewritten = true;
+  BOOST_TEST(log->rewrites());
+  BOOST_TEST(*log->rewrite(1, 1, 2, change) == 2);
+  BOOST_TEST(behind.values(1) == (strings{"a", "b!", "c"}), each);
+  BOOST_TEST(log->purge(1).message == "purged partition 1");
+  BOOST_TEST(behind.purges == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(spools_once_an_append_had_no_outcome_for_too_long_and_never_what_was_handed_over) {

@@ -56,6 +56,19 @@ void scripted_log::append(std::vector<storage::log_record> records, storage::app
   done(all(append_fate::unknown));
 }
 
+// A record at a time, so that whoever rewrites has to go on.
+storage::result<int64_t> scripted_log::rewrite(uint32_t partition, int64_t from, int64_t to,
+                                               const storage::record_change& change) {
+  if (!next_rewrite.ok()) return std::exchange(next_rewrite, storage::status());
+  auto done = under_->rewrite(partition, from, std::min(from + 1, to), change);
+  return done.ok() && *done < to ? from + 1 : done;
+}
+
+storage::status scripted_log::purge(uint32_t) {
+  ++purges;
+  return {};
+}
+
 void scripted_log::release() {
   for (auto& [records, done] : std::exchange(held_, {})) under_->append(std::move(records), std::move(done));
 }
@@ -128,6 +141,8 @@ public:
       if (record.what == shard_record::kind::control) {
         now_.has_control = true;
         now_.in_force = batch.controls[record.index];
+        const auto erased = std::exchange(now_.in_force.erased, {});
+        if (erased.visitor != 0) now_.erasures[record.offset] = erased;
       }
       if (record.what != shard_record::kind::event) continue;
       ++now_.clicks[record.ad_id];
@@ -178,6 +193,25 @@ public:
   }
   storage::result<shard_digest> digest() override { return shard_digest{shard_, now_.next, "at " + std::to_string(now_.next)}; }
   std::vector<shard_digest> kept_digests() const override { return script_->kept_digests; }
+  std::vector<storage::pending_erasure> erasures() const override {
+    std::vector<storage::pending_erasure> out;
+    for (const auto& [offset, what] : now_.erasures) out.push_back({offset, what});
+    return out;
+  }
+  storage::status log_erased(int64_t offset) override {
+    now_.erasures.at(offset).visitor = 0;
+    script_->committed.erasures = now_.erasures;
+    return {};
+  }
+  storage::status purge() override {
+    ++script_->purges;
+    return script_->next_purge.ok() ? storage::status() : std::exchange(script_->next_purge, storage::status());
+  }
+  storage::status purged(int64_t offset) override {
+    now_.erasures.erase(offset);
+    script_->committed.erasures = now_.erasures;
+    return {};
+  }
 
 private:
   uint32_t shard_;
@@ -260,6 +294,7 @@ public:
     return fails_ ? status{errc::io, "the disk is full"} : under_->write(batch);
   }
   status sync() override { return under_->sync(); }
+  storage::status purge(std::string_view from, std::string_view to) override { return under_->purge(from, to); }
   void set_horizons(const storage::store_horizons& h) override { under_->set_horizons(h); }
   storage::result<std::string> get(std::string_view key) const override { return under_->get(key); }
   status scan(std::string_view from, std::string_view to,

@@ -46,6 +46,9 @@ public:
   uint64_t generation(uint32_t) override { return next_generation; }
   storage::status health() override { return shape; }
   uint64_t waiting() override { return waiting_records; }
+  bool rewrites() const noexcept override { return rewritable; }
+  storage::result<int64_t> rewrite(uint32_t partition, int64_t from, int64_t to, const storage::record_change& change) override;
+  storage::status purge(uint32_t partition) override;
 
   void release(); // answers what was held
   // Another history takes the place of this one: what a partition holds from `from` on is gone, and these stand there instead.
@@ -60,6 +63,9 @@ public:
   uint64_t next_generation = 0; // what generation() says
   storage::status shape;        // what health() says
   uint64_t waiting_records = 0; // what waiting() says
+  bool rewritable = true;       // what rewrites() says
+  storage::status next_rewrite; // not ok: a rewrite says so, once
+  int purges = 0;
   int reopen_calls = 0;
   std::vector<size_t> append_sizes;               // records an append, in order
   std::vector<std::pair<uint32_t, size_t>> reads; // partition, records, of successful reads that found something
@@ -79,7 +85,8 @@ struct engine_script {
   storage::status next_sync;
   storage::status next_view;
   int64_t widen_s = 0; // views widen the window by as much, to a multiple of 10 s
-  int opens = 0, commits = 0, syncs = 0, views = 0;
+  storage::status next_purge;
+  int opens = 0, commits = 0, syncs = 0, views = 0, purges = 0;
   bool alive = false;
   std::vector<shard_digest> kept_digests;
   std::vector<std::pair<int64_t, size_t>> applied; // first offset, records
@@ -92,6 +99,7 @@ struct engine_script {
     control in_force;
     std::map<uint64_t, uint64_t> clicks; // by ad
     std::map<identity, event_fate> fates;
+    std::map<int64_t, erasure> erasures;
   };
   content committed; // what a new engine starts from
 };

@@ -1,5 +1,5 @@
-// Makes a small database in MaxMind's format, version 2.0 (maxmind.github.io/MaxMind-DB), for tests: networks of IPv6, in which those
-// of IPv4 stand below ::/96, each with a country.
+// Makes a small database in MaxMind's format, version 2.0 (maxmind.github.io/MaxMind-DB), for tests: networks of IPv6, in which
+// those of IPv4 stand below ::/96, each with a country.
 #pragma once
 
 #include <array>

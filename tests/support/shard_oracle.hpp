@@ -1,5 +1,5 @@
-// The contract's definitions of counting, written plainly and slowly: lists and loops, no buckets. What the shard engine says is held
-// against it. Also makes the random record streams that both are fed.
+// The contract's definitions of counting, written plainly and slowly: lists and loops, no buckets. What the shard engine says is
+// held against it. Also makes the random record streams that both are fed.
 #pragma once
 
 #include <algorithm>
