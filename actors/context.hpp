@@ -6,6 +6,7 @@
 
 #include "actors/ad_directory.hpp"
 #include "actors/in_flight.hpp"
+#include "actors/lag.hpp"
 #include "actors/node.hpp"
 #include "actors/node_status.hpp"
 
@@ -16,6 +17,7 @@ struct node_context {
   node_parts parts;
   std::shared_ptr<in_flight> flights;
   std::shared_ptr<node_status> status;
+  std::shared_ptr<handed_batches> handed;
   std::shared_ptr<ad_directory> ads;
 
   storage::event_log& log() const { return *parts.log; }

@@ -52,6 +52,7 @@ void log_reader_state::seek(shard_actor shard, uint32_t partition, uint64_t epoc
   p.shard = std::move(shard);
   p.epoch = epoch;
   p.next = offset;
+  context_->handed->forget(partition);
   p.credit = context_->options.reader_credit_batches;
   p.starved = false;
   p.retry_at = {};
@@ -139,10 +140,12 @@ bool log_reader_state::read_one(uint32_t partition) {
   }
   if (std::exchange(p.troubled, false)) context_->status->set_trouble(name_of(partition), "");
   if (records->empty()) return false;
+  const auto first = p.next;
   auto batch = decoder_.decode(partition, static_cast<uint32_t>(partitions_.size()), p.next, *records);
   p.next = batch.next_offset;
   p.last = batch.last;
   --p.credit;
+  context_->handed->add(partition, first, p.next, records->front().time_ms);
   self_->send(p.shard, apply_atom_v, p.epoch, std::move(batch));
   return log.end(partition).offset > p.next;
 }

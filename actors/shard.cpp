@@ -394,7 +394,7 @@ void shard_state::expire() {
 int64_t shard_state::lag_ms() {
   if (!verified_) return -1;
   const auto& parts = context_->parts;
-  return lag_.measure(context_->log(), shard_, engine_->next_offset(), parts.now_ms(), parts.steady_ms()).ms;
+  return lag_.measure(context_->log(), *context_->handed, shard_, engine_->next_offset(), parts.now_ms(), parts.steady_ms()).ms;
 }
 
 shard_answer shard_state::head_of_answer() {

@@ -322,7 +322,7 @@ bool read_log_question(const std::vector<query_parameter>& parameters, const htt
       if (p.name == "timeout_ms")
         bounded(p, 1, longest_wait(options), out.timeout_ms, errors);
       else if (p.name == "max")
-        bounded(p, 1, log_records_max, out.max, errors);
+        bounded(p, 0, log_records_max, out.max, errors);
       else if (number(p.value, 0, offset_most, from))
         out.from = static_cast<int64_t>(from);
       else

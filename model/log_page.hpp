@@ -10,7 +10,7 @@ namespace adtrack {
 struct log_question {
   uint32_t shard = 0;
   int64_t from = -1;    // first offset of interest; -1: the first that is kept
-  uint32_t max = 1'000; // records
+  uint32_t max = 1'000; // records; 0: only the bounds
   uint32_t timeout_ms = 5'000;
 };
 

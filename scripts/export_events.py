@@ -53,10 +53,10 @@ def pages(adtrack, shard, start, end, most):
 
 def export(options, out):
     adtrack = Client(options.url, key_of(options.key_file), options.patience)
-    shards = page(adtrack, 0, None, 1)[4]
+    shards = page(adtrack, 0, None, 0)[4]
     wanted = options.shard or range(shards)
     # Where each begins and ends now: what comes later is another export's.
-    spans = [(shard, *page(adtrack, shard, None, 1)[1:3]) for shard in wanted]
+    spans = [(shard, *page(adtrack, shard, None, 0)[1:3]) for shard in wanted]
     bar, done, events = Bar(sum(end - begin for _, begin, end in spans)), 0, 0
     for shard, begin, end in spans:
         for lines in pages(adtrack, shard, begin, end, options.page):

@@ -212,7 +212,7 @@ run_java() {
 
 make_folder() {
   mkdir -p "$dir"
-  [ -s "$dir/cluster" ] || head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' >"$dir/cluster"
+  [ -s "$dir/cluster" ] || head -c 16 /dev/urandom | base64 | tr '+/' 'Az' | tr -d '=' >"$dir/cluster" # an id that begins with - would pass for an option
   echo "$brokers" >"$dir/brokers"
   echo "$port" >"$dir/port"
   echo "$advertise" >"$dir/advertise"

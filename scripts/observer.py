@@ -31,13 +31,13 @@ class Node:
         return status, json.loads(body)
 
     def shards(self):
-        status, headers, body = self.adtrack.ask("GET", "/admin/v1/log/0?max=1")
+        status, headers, body = self.adtrack.ask("GET", "/admin/v1/log/0?max=0")
         if status != 200:
             raise Stop(f"adtrack answered {status} when it was asked for its log: {body[:300].decode(errors='replace')}")
         return int(headers["Adtrack-Log-Shards"])
 
     def log_end(self, shard):
-        return int(self.adtrack.ask("GET", f"/admin/v1/log/{shard}?max=1")[1]["Adtrack-Log-End"])
+        return int(self.adtrack.ask("GET", f"/admin/v1/log/{shard}?max=0")[1]["Adtrack-Log-End"])
 
     def digest(self, shard, offset=None):
         """{"shard", "offset", "digest"}; None when it is not there in time or not kept any more."""

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 
+#include "storage/append_marks.hpp"
 #include "storage/event_log.hpp"
 
 namespace adtrack::storage::kafka {
@@ -26,19 +28,23 @@ public:
   // transaction), which nobody could ever read up to.
   log_end reachable_end(uint32_t partition) const;
 
-  void at_least(uint32_t partition, int64_t end); // a record stands just below `end`
+  void at_least(uint32_t partition, int64_t end);                         // a record stands just below `end`
+  void acknowledged(uint32_t partition, int64_t offset, int64_t time_ms); // a record at it, of that log time
   void empty_between(uint32_t partition, int64_t from, int64_t to);
   void begins_at(uint32_t partition, int64_t begin);
 
   // The leader's answer to a question sent at `asked_ms`, when the end was already known to be `before`. False when it went
-  // backwards: then what was known is forgotten.
-  bool confirm(uint32_t partition, int64_t end, int64_t before, int64_t asked_ms);
+  // backwards: then what was known is forgotten. `wall_ms` is the same moment by the wall clock.
+  bool confirm(uint32_t partition, int64_t end, int64_t before, int64_t asked_ms, int64_t wall_ms);
+
+  std::optional<int64_t> appended_ms(uint32_t partition, int64_t offset) const;
 
 private:
   struct state {
     mutable std::mutex mutex;
     view known;
     int64_t empty_from = -1, empty_to = -1;
+    append_marks marks;
   };
   std::deque<state> each_;
 };

@@ -28,6 +28,10 @@ using kafka::monotonic_ms;
 
 constexpr size_t readers = 2; // that follow one partition at the same time, each over a connection of its own
 
+int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 class log_on_kafka final : public kafka_log {
 public:
   explicit log_on_kafka(const kafka_options& options);
@@ -37,6 +41,9 @@ public:
   uint32_t partitions() const noexcept override { return options_.partitions; }
   void append(std::vector<log_record> records, append_done done) override;
   result<std::vector<stored_record>> read(uint32_t partition, int64_t from, size_t max_records, size_t max_bytes) override;
+  std::optional<int64_t> appended_ms(uint32_t partition, int64_t offset) override {
+    return partition < options_.partitions ? bounds_.appended_ms(partition, offset) : std::nullopt;
+  }
   int64_t begin(uint32_t partition) override { return partition < options_.partitions ? bounds_.of(partition).begin : 0; }
   log_end end(uint32_t partition) override {
     return partition < options_.partitions ? bounds_.reachable_end(partition) : log_end{0, -1};
@@ -74,7 +81,7 @@ private:
   result<size_t> place_for(uint32_t partition, int64_t from, part& of);
   void count_followers(uint32_t partition, part& of);
   void branch(uint32_t partition, const char* why);
-  void acknowledged(uint32_t partition, int64_t offset);
+  void acknowledged(uint32_t partition, int64_t offset, int64_t time_ms);
   void ring(uint32_t partition);
   void wake();
   void watch();
@@ -113,7 +120,8 @@ private:
 
 log_on_kafka::log_on_kafka(const kafka_options& options)
     : options_(options), topic_(events_topic(options)), bounds_(options.partitions), parts_(options.partitions),
-      producer_(options, topic_, counts_, [this](uint32_t partition, int64_t offset) { acknowledged(partition, offset); }) {
+      producer_(options, topic_, counts_,
+                [this](uint32_t partition, int64_t offset, int64_t time_ms) { acknowledged(partition, offset, time_ms); }) {
   admin_context_.counts = &counts_;
 }
 
@@ -146,13 +154,13 @@ status log_on_kafka::open() {
     each = std::make_unique<kafka::fetcher>(options_, topic_, options_.partitions, counts_, [this](uint32_t p) { ring(p); });
     if (auto s = each->start(); !s.ok()) return s;
   }
-  const int64_t asked = monotonic_ms();
+  const int64_t asked = monotonic_ms(), asked_wall = wall_ms();
   std::vector<int64_t> begins, ends;
   for (auto [which, out] : {std::pair{RD_KAFKA_OFFSET_BEGINNING, &begins}, std::pair{RD_KAFKA_OFFSET_END, &ends}})
     if (auto s = kafka::ask_offsets(admin_.get(), topic_, all(), which, options_.admin_timeout_ms, *out); !s.ok()) return s;
   for (uint32_t p = 0; p < options_.partitions; ++p) {
     bounds_.begins_at(p, begins[p]);
-    bounds_.confirm(p, ends[p], 0, asked);
+    bounds_.confirm(p, ends[p], 0, asked, asked_wall);
   }
   look_at_topic();
   if (auto s = producer_.start(); !s.ok()) return s;
@@ -178,8 +186,8 @@ void log_on_kafka::append(std::vector<log_record> records, append_done done) {
   producer_.append(std::move(out), std::move(done));
 }
 
-void log_on_kafka::acknowledged(uint32_t partition, int64_t offset) {
-  if (offset >= 0) bounds_.at_least(partition, offset + 1);
+void log_on_kafka::acknowledged(uint32_t partition, int64_t offset, int64_t time_ms) {
+  if (offset >= 0) bounds_.acknowledged(partition, offset, time_ms);
   // A reader that follows hears of it when it was fetched; one that does not yet has to begin to.
   if (parts_[partition].followers == 0) ring(partition);
 }
@@ -367,7 +375,7 @@ void log_on_kafka::ask_ends() {
 bool log_on_kafka::ask_ends_of(const std::vector<uint32_t>& of, uint32_t timeout_ms) {
   std::vector<int64_t> before, ends;
   for (const auto p : of) before.push_back(bounds_.of(p).end);
-  const int64_t asked = monotonic_ms();
+  const int64_t asked = monotonic_ms(), asked_wall = wall_ms();
   const auto s = kafka::ask_offsets(admin_.get(), topic_, of, RD_KAFKA_OFFSET_END, timeout_ms, ends);
   for (size_t i = 0; i < of.size(); ++i) {
     auto& each = parts_[of[i]];
@@ -376,7 +384,7 @@ bool log_on_kafka::ask_ends_of(const std::vector<uint32_t>& of, uint32_t timeout
       continue;
     }
     if (std::exchange(each.asked_in_vain, false)) branch(of[i], "the leader answers again");
-    if (bounds_.confirm(of[i], ends[i], before[i], asked)) {
+    if (bounds_.confirm(of[i], ends[i], before[i], asked, asked_wall)) {
       if (ends[i] > before[i] && each.followers == 0) ring(of[i]);
       continue;
     }

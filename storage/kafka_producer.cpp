@@ -198,7 +198,10 @@ void producer::delivered(const rd_kafka_message_t* message) {
   if (outcome.fate == append_fate::durable) {
     ++self.counts_.messages_out;
     self.counts_.bytes_out += message->len;
-    self.acknowledged_(static_cast<uint32_t>(message->partition), outcome.offset);
+    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    const int64_t time_ms = rd_kafka_message_timestamp(message, &type);
+    self.acknowledged_(static_cast<uint32_t>(message->partition), outcome.offset,
+                       type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? time_ms : -1);
   } else {
     self.counts_.error(message->err);
   }

@@ -30,8 +30,9 @@ struct keyed_record {
 
 class producer {
 public:
-  // `acknowledged(partition, offset)` is told of each durable record before its append's outcome is; offset -1: not known.
-  using acknowledged = std::function<void(uint32_t partition, int64_t offset)>;
+  // `acknowledged(partition, offset, time_ms)` is told of each durable record before its append's outcome is; offset or log time
+  // -1: not known.
+  using acknowledged = std::function<void(uint32_t partition, int64_t offset, int64_t time_ms)>;
 
   producer(kafka_options options, std::string topic, counters& counts, acknowledged told);
   ~producer(); // every append has its outcome when it returns

@@ -40,7 +40,7 @@ private:
 class stream_on_kafka final : public compacted_stream {
 public:
   explicit stream_on_kafka(const kafka_options& options)
-      : options_(options), topic_(ads_topic(options)), producer_(options, topic_, counts_, [](uint32_t, int64_t) {}) {
+      : options_(options), topic_(ads_topic(options)), producer_(options, topic_, counts_, [](uint32_t, int64_t, int64_t) {}) {
     context_.counts = &counts_;
   }
 

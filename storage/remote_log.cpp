@@ -17,6 +17,7 @@
 
 #include "config/telemetry.hpp"
 #include "model/timestamp.hpp"
+#include "storage/append_marks.hpp"
 #include "storage/secret_file.hpp"
 
 namespace adtrack::storage {
@@ -25,6 +26,10 @@ namespace {
 
 int64_t monotonic_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 struct page {
@@ -135,6 +140,11 @@ public:
   status trim(uint32_t, int64_t) override { return {errc::read_only, "another node's log is not trimmed from here"}; }
   status reopen() override { return {errc::read_only, "another node's log takes no records from here"}; }
   bool writable() const noexcept override { return false; }
+  std::optional<int64_t> appended_ms(uint32_t partition, int64_t offset) override {
+    if (partition >= parts_.size()) return {};
+    std::lock_guard lock(mutex_);
+    return parts_[partition].marks.appended_ms(offset);
+  }
   void on_appended(std::function<void()> callback) override {
     std::lock_guard lock(mutex_);
     appended_ = std::move(callback);
@@ -149,9 +159,10 @@ private:
   struct part {
     std::atomic<int64_t> begin{0}, end{0}, confirmed_ms{-1};
     std::atomic<uint64_t> generation{0};
+    append_marks marks; // under mutex_
   };
 
-  void take_bounds(part& of, const page& seen, int64_t asked_ms);
+  void take_bounds(part& of, const page& seen, int64_t asked_ms, int64_t wall_ms);
   status look();
   void watch();
 
@@ -173,8 +184,13 @@ status remote_log::start() {
 }
 
 // An end that is before what was known is another log's: what was read has to be compared again.
-void remote_log::take_bounds(part& of, const page& seen, int64_t asked_ms) {
-  if (seen.end < of.end) ++of.generation;
+void remote_log::take_bounds(part& of, const page& seen, int64_t asked_ms, int64_t wall_ms) {
+  std::lock_guard lock(mutex_);
+  if (seen.end < of.end) {
+    ++of.generation;
+    of.marks.clear();
+  }
+  of.marks.add(seen.end, wall_ms);
   of.begin = seen.begin;
   of.end = seen.end;
   of.confirmed_ms = asked_ms;
@@ -182,13 +198,13 @@ void remote_log::take_bounds(part& of, const page& seen, int64_t asked_ms) {
 
 status remote_log::look() {
   for (uint32_t p = 0; p < options_.partitions; ++p) {
-    const auto asked_ms = monotonic_ms();
-    auto seen = watcher_calls_.ask(p, "?max=1&timeout_ms=1");
+    const auto asked_ms = monotonic_ms(), wall = wall_ms();
+    auto seen = watcher_calls_.ask(p, "?max=0");
     if (!seen.ok()) return seen.why;
     if (seen->shards != options_.partitions)
       return {errc::mismatch, options_.url + " has a log of " + std::to_string(seen->shards) + " shards; log.shards is " +
                                   std::to_string(options_.partitions)};
-    take_bounds(parts_[p], *seen, asked_ms);
+    take_bounds(parts_[p], *seen, asked_ms, wall);
   }
   return {};
 }

@@ -195,6 +195,9 @@ public:
   result<std::vector<stored_record>> read(uint32_t partition, int64_t from, size_t max_records, size_t max_bytes) override {
     return inner_->read(partition, from, max_records, max_bytes);
   }
+  std::optional<int64_t> appended_ms(uint32_t partition, int64_t offset) override {
+    return inner_->appended_ms(partition, offset);
+  }
   int64_t begin(uint32_t partition) override { return inner_->begin(partition); }
   log_end end(uint32_t partition) override { return inner_->end(partition); }
   status trim(uint32_t partition, int64_t below) override { return inner_->trim(partition, below); }

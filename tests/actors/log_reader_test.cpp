@@ -88,6 +88,26 @@ struct fixture : actor_fixture {
 
 BOOST_AUTO_TEST_SUITE(log_reader_behaviour)
 
+BOOST_AUTO_TEST_CASE(it_is_known_how_old_the_batches_on_their_way_are) {
+  fixture f;
+  f.fill(0, 10);
+  const auto first_ms = f.now_ms;
+  f.now_ms += 300;
+  f.fill(0, 15);
+  f.seek(0);
+  f.advance(milliseconds(10));
+  const auto& handed = *f.context->handed;
+  BOOST_REQUIRE(f.logs[0]->got.size() == 2u);
+  BOOST_TEST(handed.time_of(0, 0).value_or(-1) == first_ms);
+  BOOST_TEST(handed.time_of(0, 19).value_or(-1) == first_ms + 300);
+  BOOST_TEST(!handed.time_of(0, 20)); // not handed yet
+  BOOST_TEST(!handed.time_of(1, 0));
+  f.logs[0]->from = 25;
+  f.seek(0); // what was on its way is of no use to it
+  f.advance(milliseconds(10));
+  BOOST_TEST(!handed.time_of(0, 0));
+}
+
 BOOST_AUTO_TEST_CASE(a_shard_gets_no_more_batches_than_it_has_credit_and_all_in_order) {
   fixture f;
   f.fill(0, 35);

@@ -252,6 +252,10 @@ BOOST_AUTO_TEST_CASE(records_of_the_log_are_read_through_the_door) {
   BOOST_TEST(whole.shards == running_node::shards);
   BOOST_REQUIRE(whole.lines.size() == static_cast<size_t>(end)); // the control record stands before them
   BOOST_TEST(whole.lines.back().value == "record 4");
+  const auto bounds = std::get<log_page>(page({2, -1, 0, 1'000}));
+  BOOST_TEST(bounds.lines.empty());
+  BOOST_TEST(bounds.next == 0);
+  BOOST_TEST(bounds.end == end);
   const auto part = std::get<log_page>(page({2, end - 4, 3, 1'000}));
   BOOST_REQUIRE(part.lines.size() == 3u);
   BOOST_TEST(part.lines[0].offset == end - 4);

@@ -38,8 +38,8 @@ struct kafka_fixture {
   }
   void add(uint32_t partition, const std::string& value) {
     if (!producer) {
-      producer =
-          std::make_unique<kafka::producer>(kafka.options(), inbox_topic(kafka.options()), counts, [](uint32_t, int64_t) {});
+      producer = std::make_unique<kafka::producer>(kafka.options(), inbox_topic(kafka.options()), counts,
+                                                   [](uint32_t, int64_t, int64_t) {});
       BOOST_REQUIRE(producer->start().ok());
     }
     std::atomic<int> fate{-1};

@@ -385,24 +385,47 @@ BOOST_AUTO_TEST_SUITE(kafka_bounds_test)
 
 BOOST_AUTO_TEST_CASE(an_end_goes_backwards_only_by_the_leader_s_word_and_is_then_told) {
   kafka::bounds bounds(1);
-  BOOST_TEST(bounds.confirm(0, 10, 0, 5));
+  BOOST_TEST(bounds.confirm(0, 10, 0, 5, 1'000));
   bounds.at_least(0, 12);
   bounds.at_least(0, 3);
   BOOST_TEST(bounds.of(0).end == 12);
-  BOOST_TEST(bounds.confirm(0, 11, 10, 6)); // asked before 12 was known
+  BOOST_TEST(bounds.confirm(0, 11, 10, 6, 1'001)); // asked before 12 was known
   BOOST_TEST(bounds.of(0).end == 12);
-  BOOST_TEST(!bounds.confirm(0, 11, 12, 7));
+  BOOST_TEST(!bounds.confirm(0, 11, 12, 7, 1'002));
   BOOST_TEST(bounds.of(0).end == 11);
   BOOST_TEST(bounds.of(0).confirmed_ms == 7);
 }
 
 BOOST_AUTO_TEST_CASE(a_stretch_without_records_at_the_end_is_not_waited_for) {
   kafka::bounds bounds(1);
-  BOOST_TEST(bounds.confirm(0, 10, 0, 5));
+  BOOST_TEST(bounds.confirm(0, 10, 0, 5, 1'000));
   bounds.empty_between(0, 8, 10);
   BOOST_TEST(bounds.reachable_end(0).offset == 8);
   bounds.at_least(0, 11);
   BOOST_TEST(bounds.reachable_end(0).offset == 11);
+}
+
+BOOST_AUTO_TEST_CASE(no_record_is_older_than_the_last_mark_before_it) {
+  kafka::bounds bounds(1);
+  BOOST_TEST(!bounds.appended_ms(0, 0));
+  BOOST_TEST(bounds.confirm(0, 10, 0, 5, 1'000)); // it ended at 10 then
+  BOOST_TEST(!bounds.appended_ms(0, 9));
+  BOOST_TEST(bounds.appended_ms(0, 10).value_or(-1) == 1'000);
+  bounds.acknowledged(0, 12, 1'040);
+  BOOST_TEST(bounds.of(0).end == 13);
+  BOOST_TEST(bounds.appended_ms(0, 11).value_or(-1) == 1'000); // another writer's
+  BOOST_TEST(bounds.appended_ms(0, 12).value_or(-1) == 1'040);
+  BOOST_TEST(bounds.confirm(0, 12, 10, 6, 1'030)); // asked before 12 was there
+  BOOST_TEST(bounds.appended_ms(0, 12).value_or(-1) == 1'040);
+  bounds.acknowledged(0, 13, 1'035); // a clock that went back
+  BOOST_TEST(bounds.appended_ms(0, 13).value_or(-1) == 1'040);
+  BOOST_TEST(bounds.confirm(0, 14, 14, 8, 1'300));
+  BOOST_TEST(bounds.appended_ms(0, 14).value_or(-1) == 1'300);
+  for (int64_t i = 0; i < 2'000; ++i) bounds.acknowledged(0, 14 + i, 1'400 + i);
+  BOOST_TEST(!bounds.appended_ms(0, 14)); // forgotten
+  BOOST_TEST(bounds.appended_ms(0, 1'500).value_or(-1) == 2'886);
+  BOOST_TEST(!bounds.confirm(0, 11, 2'014, 9, 1'500));
+  BOOST_TEST(!bounds.appended_ms(0, 1'500));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

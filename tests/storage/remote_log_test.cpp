@@ -146,6 +146,22 @@ BOOST_AUTO_TEST_CASE(what_is_appended_there_is_told_here) {
   BOOST_TEST(log->generation(0) == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(no_record_is_older_than_the_last_answer_that_the_log_ended_before_it) {
+  node.append(0, 1, R"("record":{})");
+  const auto now = [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  const auto before = now();
+  auto log = open();
+  BOOST_TEST(!log->appended_ms(0, 0)); // that was there already
+  const auto first = log->appended_ms(0, 1);
+  BOOST_REQUIRE(first.has_value());
+  BOOST_TEST(*first >= before);
+  BOOST_TEST(*first <= now());
+  wait_until([&] { return log->appended_ms(0, 1) > first; }); // it is asked again and again
+  BOOST_TEST(!log->appended_ms(2, 0));
+}
+
 BOOST_AUTO_TEST_CASE(a_log_that_was_made_anew_or_trimmed_is_seen) {
   for (int i = 0; i < 4; ++i) node.append(0, 1, R"("record":{})");
   auto log = open();

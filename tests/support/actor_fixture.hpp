@@ -36,6 +36,9 @@ public:
   void append(std::vector<storage::log_record> records, storage::append_done done) override;
   storage::result<std::vector<storage::stored_record>> read(uint32_t partition, int64_t from, size_t max_records,
                                                             size_t max_bytes) override;
+  std::optional<int64_t> appended_ms(uint32_t partition, int64_t offset) override {
+    return known_time ? known_time : storage::event_log::appended_ms(partition, offset);
+  }
   int64_t begin(uint32_t partition) override { return under_->begin(partition); }
   storage::log_end end(uint32_t partition) override { return under_->end(partition); }
   storage::status trim(uint32_t partition, int64_t below) override { return under_->trim(partition, below); }
@@ -60,11 +63,12 @@ public:
   bool anothers = false;      // it takes no records
   bool reads_nothing = false; // as a log that has not fetched yet
   std::function<void()> before_read;
-  uint64_t next_generation = 0; // what generation() says
-  storage::status shape;        // what health() says
-  uint64_t waiting_records = 0; // what waiting() says
-  bool rewritable = true;       // what rewrites() says
-  storage::status next_rewrite; // not ok: a rewrite says so, once
+  std::optional<int64_t> known_time; // what appended_ms() says
+  uint64_t next_generation = 0;      // what generation() says
+  storage::status shape;             // what health() says
+  uint64_t waiting_records = 0;      // what waiting() says
+  bool rewritable = true;            // what rewrites() says
+  storage::status next_rewrite;      // not ok: a rewrite says so, once
   int purges = 0;
   int reopen_calls = 0;
   std::vector<size_t> append_sizes;               // records an append, in order

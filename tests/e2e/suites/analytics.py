@@ -1,9 +1,11 @@
 """Contract section 5: the plain query."""
 
 import datetime
+import json
 import re
+import threading
 
-from harness import AGENT, Suite, check, equal
+from harness import AGENT, Client, Suite, check, equal
 
 suite = Suite("analytics", "contract section 5: counts, visitors, windows, paging, read your own writes")
 
@@ -44,6 +46,28 @@ def _(t):
     equal((row["click_count"], row["gross_clicks"], row["unique_clicks"], row["unique_error"]), (4, 4, 4, 0), "counts")
     equal((row["avg_playback_time"], row["avg_watch_percent"]), (30.0, 50.0), "averages")
     equal((row["invalid_clicks"], row["duplicates"], row["conflicts"]), ({}, 0, 0), "invalid, duplicates, conflicts")
+
+
+@suite.case("while events come in, the lag is known and answers are of now")
+def _(t):
+    server = t.server
+
+    def load():
+        client = Client(server.host, server.port)
+        for n in range(60):
+            events = [{"type": "click", "event_id": f"now-{n}-{k}", "ad_id": 1 + k % 50, "user_ip": "198.51.100.9", "agent": AGENT, "timestamp": NOON} for k in range(500)]
+            client.request("POST", "/api/v1/ads/events", json.dumps(events).encode(), {"Content-Type": "application/json"}).expect(202)
+
+    loader, lags = threading.Thread(target=load), []
+    loader.start()
+    while loader.is_alive():
+        answer = server.analytics(limit=1)
+        lags.append(answer["lag_ms"] if answer["is_real_time"] or answer["lag_ms"] is None else -1)
+    loader.join()
+    check(len(lags) > 20, f"only {len(lags)} answers")
+    known = sum(lag is not None for lag in lags)
+    check(known >= 0.9 * len(lags), f"{known} of {len(lags)} answers have a known lag")
+    check(any(lag is not None and lag > 0 for lag in lags), "no answer came while an event was on its way")
 
 
 @suite.case("averages are 0 when no click carries the field; zero is not absent")
