@@ -39,7 +39,8 @@ void supervisor_state::measure() {
   for (uint32_t shard = 0; shard < meters_.size(); ++shard) {
     auto& m = meters_[shard];
     if (context_->status->phase(shard) == shard_phase::opening) continue; // where it stands is not known yet
-    const auto lag = m.lag.measure(context_->log(), *context_->handed, shard, context_->status->applied(shard), now_ms, steady_ms);
+    const auto lag =
+        m.lag.measure(context_->log(), *context_->handed, shard, context_->status->applied(shard), now_ms, steady_ms);
     m.records->Set(static_cast<double>(lag.records));
     m.seconds->Set(lag.ms < 0 ? -1.0 : static_cast<double>(lag.ms) / 1'000.0);
     const bool behind = lag.ms < 0 || lag.ms > degraded_lag_ms;
