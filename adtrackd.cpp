@@ -6,7 +6,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 
@@ -293,14 +295,29 @@ std::string log_name(const settings& s) {
 
 int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within);
 
-// Waits for the brokers as long as it takes; errc::not_found when a signal came first.
+void log_stopping(int signal) {
+  config::log(log_level::info, "adtrackd", "stopping", "a signal asks to stop", {{"signal", signal}});
+}
+
+// Waits for the brokers as long as it takes; errc::not_found when a signal came first. A try that a signal meets is not waited
+// for, as brokers may be silent for long: nothing is open yet but the directory, whose lock ends with the process.
 storage::result<std::unique_ptr<storage::kafka_log>> find_kafka(const storage::kafka_options& o, const sigset_t& signals) {
   for (bool told = false;; told = true) {
-    auto log = storage::open_kafka_log(o);
+    auto search = std::async(std::launch::async, [&o] { return storage::open_kafka_log(o); });
+    while (search.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+      if (int signal = wait_for_signal(signals, std::chrono::milliseconds(10))) {
+        log_stopping(signal);
+        std::_Exit(0);
+      }
+    }
+    auto log = search.get();
     if (log.ok() || log.why.code != storage::errc::io) return log;
     if (!told)
       config::log(log_level::warning, "adtrackd", "kafka_away", log.why.message + "; it is tried again until it is there");
-    if (wait_for_signal(signals, std::chrono::seconds(2))) return storage::status{storage::errc::not_found, "stopped"};
+    if (int signal = wait_for_signal(signals, std::chrono::seconds(2))) {
+      log_stopping(signal);
+      return storage::status{storage::errc::not_found, "stopped"};
+    }
   }
 }
 
@@ -400,7 +417,7 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
     }
     auto wait = announced ? std::chrono::milliseconds(60'000) : std::chrono::milliseconds(10);
     if (int signal = wait_for_signal(signals, wait)) {
-      config::log(log_level::info, "adtrackd", "stopping", "a signal asks to stop", {{"signal", signal}});
+      log_stopping(signal);
       return;
     }
   }

@@ -1,5 +1,6 @@
 """The outage that one broker's standing still is: 503 in doubt, then the spool, its bound, its drain, and kill -9 in the middle."""
 
+import socket
 import time
 
 import kafka
@@ -125,6 +126,20 @@ def _(t):
     kafka.settled(server)
     equal(_count(server), len(taken) + len(refused), "clicks after all were sent again")
     equal(server.stop(), 0, "exit code")
+
+
+@suite.case("SIGTERM ends it while it looks for brokers that do not answer")
+def _(t):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        flags = {"log.backend": "kafka", "kafka.brokers": f"127.0.0.1:{silent.getsockname()[1]}"}
+        server = Server(flags=flags, name="spool-search").spawn()
+        kafka.wait_for("a word that Kafka is away", 60, lambda: '"kafka_away"' in server.log_text(), server)
+        time.sleep(2.5)  # it looks again
+        started = time.monotonic()
+        equal(server.stop(), 0, "exit code")
+        took = time.monotonic() - started
+        check(took < 3, f"it took {took:.1f} s")
+        check('"stopping"' in server.log_text(), "it does not say that it stops")
 
 
 def _was_kept(server, number):
