@@ -129,11 +129,38 @@ analytics_answer merge(std::vector<shard_part> parts, const analytics_query& que
   return out;
 }
 
+namespace {
+
+std::string why_no_series(series_fault why, const analytics_query& query) {
+  if (why == series_fault::not_kept)
+    return "is finer than what is kept of this window: ask for a coarser one, or for later times";
+  return "gives more than " + std::to_string(query.max_points) +
+         " points, those of earlier pages included: ask for a coarser one, a shorter window or fewer ads";
+}
+
+void observe(const node_context& context, steady_clock::time_point started) {
+  context.metrics().query().Observe(std::chrono::duration<double>(steady_clock::now() - started).count());
+}
+
+} // namespace
+
+void complete_query(const node_context& context, const analytics_query& query, std::vector<shard_part> parts,
+                    steady_clock::time_point started, const reply_ptr& reply) {
+  observe(context, started);
+  auto answer = merge(std::move(parts), query, context.parts.now_ms(), context.options.real_time_lag_ms);
+  if (answer.fault_of_series != series_fault::none)
+    return reply->fail(failure::no_series, why_no_series(answer.fault_of_series, query));
+  // Records that nobody read before they were gone leave no other trace.
+  answer.log_changed = !context.log().health().ok();
+  if (answer.log_changed) answer.complete = answer.real_time = false;
+  if (context.log().waiting() > 0) answer.real_time = false; // acknowledged, but nobody can have counted them yet
+  reply->complete(std::make_shared<const analytics_answer>(std::move(answer)));
+}
+
 void analytics_state::init(pointer self, context_ptr context, std::vector<shard_actor> shards) {
   self_ = self;
   context_ = std::move(context);
   shards_ = std::move(shards);
-  seconds_ = &context_->metrics().query();
 }
 
 void analytics_state::query(analytics_query q, reply_ptr reply) {
@@ -205,29 +232,11 @@ void analytics_state::arrived(const gather_ptr& g) {
   finish(g);
 }
 
-namespace {
-
-std::string why_no_series(series_fault why, const analytics_query& query) {
-  if (why == series_fault::not_kept)
-    return "is finer than what is kept of this window: ask for a coarser one, or for later times";
-  return "gives more than " + std::to_string(query.max_points) +
-         " points, those of earlier pages included: ask for a coarser one, a shorter window or fewer ads";
-}
-
-} // namespace
-
 void analytics_state::finish(const gather_ptr& g) {
   wide_in_flight_ -= g->wide ? 1 : 0;
-  seconds_->Observe(std::chrono::duration<double>(steady_clock::now() - g->started).count());
-  if (g->late) return g->reply->fail(failure::position_not_reached, g->late_detail);
-  auto answer = merge(std::move(g->parts), g->query, context_->parts.now_ms(), context_->options.real_time_lag_ms);
-  if (answer.fault_of_series != series_fault::none)
-    return g->reply->fail(failure::no_series, why_no_series(answer.fault_of_series, g->query));
-  // Records that nobody read before they were gone leave no other trace.
-  answer.log_changed = !context_->log().health().ok();
-  if (answer.log_changed) answer.complete = answer.real_time = false;
-  if (context_->log().waiting() > 0) answer.real_time = false; // acknowledged, but nobody can have counted them yet
-  g->reply->complete(std::make_shared<const analytics_answer>(std::move(answer)));
+  if (!g->late) return complete_query(*context_, g->query, std::move(g->parts), g->started, g->reply);
+  observe(*context_, g->started);
+  g->reply->fail(failure::position_not_reached, g->late_detail);
 }
 
 void analytics_state::fate_of(const event_question& q, const reply_ptr& reply) {

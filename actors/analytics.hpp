@@ -9,10 +9,6 @@
 #include "actors/context.hpp"
 #include "actors/interfaces.hpp"
 
-namespace prometheus {
-class Histogram;
-} // namespace prometheus
-
 namespace adtrack::actors {
 
 // A shard that takes part in a question.
@@ -38,6 +34,10 @@ bool windows_agree(const std::vector<shard_part>& parts);
 // `shards.total` counts the shards that the question concerns, not those of the log: a query for one ad is complete when that
 // ad's shard has answered. Nothing is complete over a log with a fault: what the shard answers is as of before it.
 analytics_answer merge(std::vector<shard_part> parts, const analytics_query& query, int64_t now_ms, int64_t real_time_lag_ms);
+
+// Completes a question with what its parts say; with what is wrong with it when they say so.
+void complete_query(const node_context& context, const analytics_query& query, std::vector<shard_part> parts,
+                    steady_clock::time_point started, const reply_ptr& reply);
 
 class analytics_state {
 public:
@@ -74,7 +74,6 @@ private:
   context_ptr context_;
   std::vector<shard_actor> shards_;
   size_t wide_in_flight_ = 0;
-  prometheus::Histogram* seconds_ = nullptr;
 };
 
 analytics_actor::behavior_type analytics(analytics_state::pointer self, context_ptr context, std::vector<shard_actor> shards);

@@ -47,6 +47,7 @@ context_ptr make_context(const node_options& options, node_parts parts, std::str
   out->flights = std::make_shared<in_flight>(limits, &parts.metrics->in_flight());
   out->status = std::make_shared<node_status>(parts.log->partitions());
   out->handed = std::make_shared<handed_batches>(parts.log->partitions(), options.reader_credit_batches);
+  out->lone = std::make_shared<lone_queries>();
   out->ads = std::make_shared<ad_directory>();
   out->options = options;
   out->parts = std::move(parts);

@@ -7,6 +7,7 @@
 #include "actors/ad_directory.hpp"
 #include "actors/in_flight.hpp"
 #include "actors/lag.hpp"
+#include "actors/lone_query.hpp"
 #include "actors/node.hpp"
 #include "actors/node_status.hpp"
 
@@ -18,6 +19,7 @@ struct node_context {
   std::shared_ptr<in_flight> flights;
   std::shared_ptr<node_status> status;
   std::shared_ptr<handed_batches> handed;
+  std::shared_ptr<lone_queries> lone;
   std::shared_ptr<ad_directory> ads;
 
   storage::event_log& log() const { return *parts.log; }

@@ -53,6 +53,8 @@ using shard_actor = caf::typed_actor<
     caf::reacts_to<expire_atom>,
     // This shard's part of a query, after every min_position of this shard is applied.
     caf::replies_to<query_atom, analytics_query>::with<shard_answer>,
+    // A question for this shard alone, which it completes.
+    caf::reacts_to<query_atom, lone_query_ptr>,
     // What became of one event of this shard: unknown or pending when it is not seen.
     caf::replies_to<get_atom, event_question>::with<event_fate>,
     // Its digest at an offset, once it stands there.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "actors/in_flight.hpp"
+#include "actors/lone_query.hpp"
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
 #include "model/control.hpp"
@@ -216,5 +217,6 @@ CAF_END_TYPE_ID_BLOCK(adtrack)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(adtrack::actors::ingest_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(adtrack::actors::reply_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(adtrack::actors::lone_query_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(adtrack::actors::append_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(adtrack::actors::view_ptr)

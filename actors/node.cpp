@@ -16,6 +16,7 @@
 #include "actors/shard.hpp"
 #include "actors/supervisor.hpp"
 #include "config/telemetry.hpp"
+#include "model/partitioner.hpp"
 
 namespace adtrack::actors {
 
@@ -119,7 +120,12 @@ front_door_ports node::impl::ports() {
   front_door_ports out;
   out.ingest = [this](ingest_ptr batch) { caf::anon_send(writer, append_atom_v, enrich.to_records(std::move(batch))); };
   out.query = [this](analytics_query q, reply_ptr reply) {
-    caf::anon_send(analyst, query_atom_v, std::move(q), std::move(reply));
+    const auto count = static_cast<uint32_t>(shards.size());
+    if (!lone_query::suits(q, count)) return caf::anon_send(analyst, query_atom_v, std::move(q), std::move(reply));
+    const auto shard = shard_of(q.ad_ids.front(), count);
+    lone_query_ptr lone = std::make_shared<lone_query>(context, shard, std::move(q), std::move(reply));
+    context->lone->add(lone);
+    caf::anon_send(shards[shard], query_atom_v, std::move(lone));
   };
   out.find_event = [this](const event_question& q, reply_ptr reply) { caf::anon_send(analyst, get_atom_v, q, std::move(reply)); };
   out.digest = [this](const digest_question& q, reply_ptr reply) { caf::anon_send(analyst, get_atom_v, q, std::move(reply)); };

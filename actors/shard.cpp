@@ -424,7 +424,10 @@ void complete_answer(shard_answer& out, const shard_answer& head, steady_clock::
 // A view must not outlive its engine's store, and a worker may hold it while the engine is dropped here: so it owns both.
 storage::result<view_ptr> shard_state::view_of(const analytics_query& q) {
   auto made = engine_->view(q.ad_ids, q.by != group_dimension::none);
-  if (!made.ok()) return made.why;
+  if (!made.ok()) {
+    engine_failed(made.why, "looking");
+    return made.why;
+  }
   struct owned_view {
     std::shared_ptr<storage::shard_engine> engine; // destroyed last
     view_ptr view;
@@ -433,27 +436,44 @@ storage::result<view_ptr> shard_state::view_of(const analytics_query& q) {
   return view_ptr{both, both->view.get()};
 }
 
-void shard_state::answer(const analytics_query& q, promise reply) {
+storage::result<shard_answer> shard_state::narrow_answer(const analytics_query& q) {
   const auto started = steady_clock::now();
   auto head = head_of_answer();
   auto view = view_of(q);
+  if (!view.ok()) return view.why;
+  auto rows = (*view)->answer(q);
+  if (rows.ok())
+    complete_answer(*rows, head, started);
+  else
+    config::log(config::log_level::error, "shard", "query_failed", rows.why.message, {{"shard", shard_}});
+  return rows;
+}
+
+void shard_state::answer(const analytics_query& q, promise reply) {
+  if (is_wide(q)) return answer_wide(q, reply);
+  auto rows = narrow_answer(q);
+  if (rows.ok())
+    reply.deliver(std::move(*rows));
+  else
+    reply.deliver(make_error(trouble::storage, rows.why.message));
+}
+
+void shard_state::answer(const lone_query& q) {
+  if (!engine_) return q.missed();
+  auto rows = narrow_answer(q.query());
+  if (rows.ok())
+    q.answered(std::move(*rows));
+  else
+    q.missed();
+}
+
+void shard_state::answer_wide(const analytics_query& q, promise reply) {
+  const auto head = head_of_answer();
+  auto view = view_of(q);
   if (!view.ok()) {
-    engine_failed(view.why, "looking");
     reply.deliver(make_error(trouble::storage, view.why.message));
     return;
   }
-  if (is_wide(q)) return answer_wide(std::move(*view), q, head, reply);
-  auto rows = (*view)->answer(q);
-  if (!rows.ok()) {
-    config::log(config::log_level::error, "shard", "query_failed", rows.why.message, {{"shard", shard_}});
-    reply.deliver(make_error(trouble::storage, rows.why.message));
-    return;
-  }
-  complete_answer(*rows, head, started);
-  reply.deliver(std::move(*rows));
-}
-
-void shard_state::answer_wide(view_ptr view, const analytics_query& q, const shard_answer& head, promise reply) {
   if (wide_in_flight_ >= context_->options.max_wide_queries || peers_.workers.empty()) {
     reply.deliver(make_error(trouble::busy));
     return;
@@ -461,7 +481,7 @@ void shard_state::answer_wide(view_ptr view, const analytics_query& q, const sha
   ++wide_in_flight_;
   const auto started = steady_clock::now();
   const auto& worker = peers_.workers[next_worker_++ % peers_.workers.size()];
-  self_->request(worker, ms(q.timeout_ms), query_atom_v, std::move(view), q)
+  self_->request(worker, ms(q.timeout_ms), query_atom_v, std::move(*view), q)
       .then(
           [self = self_, head, reply, started](shard_answer& rows) mutable {
             --self->state.wide_in_flight_;
@@ -534,6 +554,7 @@ shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context,
       [self](done_atom, int64_t offset, bool of_store) { self->state.erased(offset, of_store); },
       [self](expire_atom) { self->state.expire(); },
       [self](query_atom, const analytics_query& q) { return self->state.query(q); },
+      [self](query_atom, const lone_query_ptr& q) { self->state.answer(*q); },
       [self](get_atom, const event_question& q) { return self->state.fate_of(q); },
       [self](get_atom, const digest_question& q) { return self->state.digest(q); },
       [self](stop_atom) { self->state.stop(); },

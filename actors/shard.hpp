@@ -49,6 +49,7 @@ public:
   void check_control();
   void expire();
   caf::result<shard_answer> query(const analytics_query& q);
+  void answer(const lone_query& q);
   caf::result<event_fate> fate_of(const event_question& q);
   caf::result<shard_digest> digest(const digest_question& q);
   void erased(int64_t offset, bool of_store);
@@ -86,7 +87,8 @@ private:
   caf::result<Answer> answer_at(int64_t needed, bool exactly, const Question& q);
   void answer(const analytics_query& q, promise reply);
   storage::result<view_ptr> view_of(const analytics_query& q);
-  void answer_wide(view_ptr view, const analytics_query& q, const shard_answer& head, promise reply);
+  storage::result<shard_answer> narrow_answer(const analytics_query& q);
+  void answer_wide(const analytics_query& q, promise reply);
   void answer(const digest_question& q, caf::typed_response_promise<shard_digest> reply);
   shard_answer head_of_answer();
   int64_t lag_ms();

@@ -30,6 +30,7 @@ void supervisor_state::init(pointer self, context_ptr context) {
 
 void supervisor_state::sweep() {
   context_->flights->sweep(steady_clock::now());
+  context_->lone->sweep(steady_clock::now());
   self_->delayed_send(self_, sweep_interval, tick_atom_v);
 }
 

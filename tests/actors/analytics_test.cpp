@@ -70,6 +70,7 @@ shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state
       [](control_atom) {},
       [](expire_atom) {},
       [](done_atom, int64_t, bool) {},
+      [](query_atom, const lone_query_ptr&) {},
       [=](query_atom, const analytics_query& q) -> caf::result<shard_answer> {
         script->asked.push_back(q);
         if (script->how == shard_script::mood::refuse) return make_error(trouble::down);

@@ -36,6 +36,7 @@ shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state
       [](control_atom) {},
       [](expire_atom) {},
       [](done_atom, int64_t, bool) {},
+      [](query_atom, const lone_query_ptr&) {},
       [](query_atom, const analytics_query&) { return shard_answer{}; },
       [](get_atom, const event_question&) { return event_fate{}; },
       [](get_atom, const digest_question&) { return shard_digest{}; },

@@ -278,6 +278,31 @@ BOOST_AUTO_TEST_CASE(an_unknown_logic_version_stops_it_for_good_and_it_goes_on_a
   BOOST_TEST(asked->answer->lag_ms > 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_question_for_it_alone_it_completes_itself) {
+  fixture f;
+  const auto ask = [&](uint64_t serial) {
+    auto q = fixture::about({7});
+    q.timeout_ms = 5'000;
+    caf::anon_send(f.target, query_atom_v, lone_query_ptr(std::make_shared<lone_query>(f.context, 0, q, f.reply(serial))));
+    f.run();
+    return std::get<analytics_result>(f.sink.only(serial));
+  };
+  BOOST_TEST(!ask(1)->complete); // it is not open yet
+  f.open();
+  f.append_event(7);
+  f.settle();
+  const auto got = ask(2);
+  BOOST_TEST(got->complete);
+  BOOST_TEST(got->lag_ms == 0);
+  BOOST_TEST(got->rows.at(0).count[metric::valid_clicks] == 1u);
+  f.script().next_view = {storage::errc::corrupt, "a row does not decode"};
+  BOOST_TEST(!ask(3)->complete);
+  f.advance(milliseconds(1'000)); // opens
+  f.settle();
+  BOOST_TEST(f.script().opens == 2);
+  BOOST_TEST(ask(4)->complete);
+}
+
 BOOST_AUTO_TEST_CASE(a_query_waits_until_its_position_is_applied) {
   fixture f;
   f.open();
