@@ -146,16 +146,14 @@ void ingest_batch::fail(failure why, const std::string& detail) {
 
 deferred_reply::deferred_reply(ticket to, std::shared_ptr<in_flight> home) : to_(to), home_(std::move(home)) {}
 
-deferred_reply::~deferred_reply() {
-  fail(failure::stopping, "the node is stopping");
-  home_->release_ask();
-}
+deferred_reply::~deferred_reply() { fail(failure::stopping, "the node is stopping"); }
 
 void deferred_reply::complete(outcome what) {
   if (done_.exchange(true)) return;
   std::vector<completion> one;
   one.push_back({to_, std::move(what)});
   home_->deliver(std::move(one));
+  home_->release_ask(); // whoever still holds the reply: nobody waits for it any more
 }
 
 } // namespace adtrack::actors

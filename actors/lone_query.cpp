@@ -26,19 +26,17 @@ bool lone_query::suits(const analytics_query& query, uint32_t shards) {
   return std::all_of(query.ad_ids.begin(), query.ad_ids.end(), [&](uint64_t ad) { return shard_of(ad, shards) == shard; });
 }
 
-void lone_query::answered(shard_answer answer) const {
-  std::vector<shard_part> parts(1);
-  parts[0].shard = shard_;
-  parts[0].ad_ids = query_.ad_ids;
-  parts[0].answer = std::move(answer);
-  complete_query(*context_, query_, std::move(parts), started_, reply_);
-}
+void lone_query::answered(shard_answer answer) { complete(std::move(answer)); }
 
-void lone_query::missed() const {
+void lone_query::missed() { complete({}); }
+
+void lone_query::complete(std::optional<shard_answer> answer) {
+  if (done_.exchange(true)) return;
   std::vector<shard_part> parts(1);
   parts[0].shard = shard_;
   parts[0].ad_ids = query_.ad_ids;
-  parts[0].known_fault = context_->status->fault(shard_);
+  if (!answer) parts[0].known_fault = context_->status->fault(shard_);
+  parts[0].answer = std::move(answer);
   complete_query(*context_, query_, std::move(parts), started_, reply_);
 }
 

@@ -3,10 +3,12 @@
 // without that shard, saying so. CAF-free.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "actors/in_flight.hpp"
 #include "model/analytics.hpp"
@@ -26,20 +28,23 @@ public:
   uint32_t shard() const noexcept { return shard_; }
   steady_clock::time_point deadline() const noexcept { return deadline_; }
   // Any thread; the first of all calls completes the question.
-  void answered(shard_answer answer) const;
-  void missed() const;
+  void answered(shard_answer answer);
+  void missed();
 
 private:
+  void complete(std::optional<shard_answer> answer);
+
   const std::shared_ptr<const node_context> context_;
   const uint32_t shard_;
   const analytics_query query_;
   const reply_ptr reply_;
   const steady_clock::time_point started_ = steady_clock::now();
   const steady_clock::time_point deadline_;
+  std::atomic<bool> done_{false};
 };
-using lone_query_ptr = std::shared_ptr<const lone_query>;
+using lone_query_ptr = std::shared_ptr<lone_query>;
 
-// Those on their way. As many as the node lets wait. Thread-safe.
+// Those on their way, and for at most a sweep those that are done behind one that is not. Thread-safe.
 class lone_queries {
 public:
   void add(const lone_query_ptr& query);
@@ -48,7 +53,7 @@ public:
 
 private:
   std::mutex mutex_;
-  std::deque<std::weak_ptr<const lone_query>> list_;
+  std::deque<std::weak_ptr<lone_query>> list_;
 };
 
 } // namespace adtrack::actors

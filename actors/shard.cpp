@@ -458,8 +458,9 @@ void shard_state::answer(const analytics_query& q, promise reply) {
     reply.deliver(make_error(trouble::storage, rows.why.message));
 }
 
-void shard_state::answer(const lone_query& q) {
-  if (!engine_) return q.missed();
+void shard_state::answer(lone_query& q) {
+  // A shard that stood still has other work than what nobody waits for.
+  if (!engine_ || q.deadline() <= steady_clock::now()) return q.missed();
   auto rows = narrow_answer(q.query());
   if (rows.ok())
     q.answered(std::move(*rows));

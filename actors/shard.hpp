@@ -49,7 +49,7 @@ public:
   void check_control();
   void expire();
   caf::result<shard_answer> query(const analytics_query& q);
-  void answer(const lone_query& q);
+  void answer(lone_query& q);
   caf::result<event_fate> fate_of(const event_question& q);
   caf::result<shard_digest> digest(const digest_question& q);
   void erased(int64_t offset, bool of_store);

@@ -40,6 +40,9 @@ struct loop_shared {
   std::atomic<size_t> buffered{0};          // bytes held for all connections, and of batches in work
   std::atomic<size_t> streams{0};           // of server-sent events
   std::atomic<size_t> admin_connections{0}; // those among them of the admin listener
+
+  // Adds to `buffered`. False, and nothing is taken, when it does not fit: it must not be in others' way for a moment.
+  bool take_room(size_t bytes);
 };
 
 class event_loop {
@@ -95,6 +98,7 @@ private:
   void after(connection& c);
   bool awaits_batch(const connection& c) const;
   void account(connection& c);
+  void refuse_for_room(connection& c);
   void arm(connection& c);
   void queue(connection& c);
   reply_frame frame_of(const unanswered& entry) const;

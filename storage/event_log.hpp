@@ -61,7 +61,7 @@ public:
   // errc::out_of_range when `from` is below begin() or past end().
   virtual result<std::vector<stored_record>> read(uint32_t partition, int64_t from, size_t max_records, size_t max_bytes) = 0;
 
-  // When the record at `offset` was appended, or a moment before that (Unix ms); nothing when there is none or it is not known.
+  // When the record at `offset` was appended or became readable, or a moment before that (Unix ms); nothing when there is none or it is not known.
   // Reads the record unless that costs more than a look: a log that others hold says what it knows without.
   virtual std::optional<int64_t> appended_ms(uint32_t partition, int64_t offset) {
     auto found = read(partition, offset, 1, 1);

@@ -115,7 +115,14 @@ BOOST_AUTO_TEST_CASE(questions_are_bounded) {
   auto first = f.flights->admit(ticket_of(1)), second = f.flights->admit(ticket_of(2));
   BOOST_TEST(!f.flights->admit(ticket_of(3)));
   first.reset();
-  BOOST_TEST(static_cast<bool>(f.flights->admit(ticket_of(3))));
+  auto third = f.flights->admit(ticket_of(3));
+  BOOST_REQUIRE(third);
+  BOOST_TEST(!f.flights->admit(ticket_of(4)));
+  third->fail(failure::timed_out, ""); // whoever holds it still
+  BOOST_TEST(static_cast<bool>(f.flights->admit(ticket_of(4))));
+  second.reset();
+  third.reset();
+  BOOST_TEST(f.flights->count() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(abandoning_completes_all_that_is_left) {

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -62,7 +63,7 @@ int64_t wall_ms() {
 struct running_node {
   static constexpr uint32_t shards = 4;
   explicit running_node(std::shared_ptr<storage::event_log> on = storage::make_memory_log(shards, wall_ms),
-                        bool keep_quarantine = true)
+                        bool keep_quarantine = true, const std::function<void(uint32_t)>& before_open = {})
       : log(std::move(on)) {
     config::set_log_level(config::log_level::error);
     node_options options;
@@ -71,7 +72,8 @@ struct running_node {
     options.query_timeout_ms = 30'000;
     node_parts parts;
     parts.log = log;
-    parts.open_engine = [](uint32_t shard) {
+    parts.open_engine = [before_open](uint32_t shard) {
+      if (before_open) before_open(shard);
       storage::shard_options o;
       o.shard = shard;
       return storage::shard_engine::open(storage::make_memory_shard_store(), o);
@@ -230,6 +232,31 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_listed_through_the_door) {
   BOOST_TEST(page.entries[0].partition == 2u);
   BOOST_TEST(page.entries[0].offset == offset);
   BOOST_TEST(page.entries[0].value == "garbage");
+  BOOST_TEST(n.stop());
+}
+
+BOOST_AUTO_TEST_CASE(a_shard_that_stands_still_is_not_waited_for_and_holds_no_room) {
+  std::promise<void> let_go;
+  const auto held = let_go.get_future().share();
+  const auto stuck = shard_of(32, running_node::shards);
+  running_node n(storage::make_memory_log(running_node::shards, wall_ms), true, [=](uint32_t shard) {
+    if (shard == stuck) held.wait();
+  });
+  analytics_query q;
+  q.ad_ids = {32};
+  q.timeout_ms = 1'000;
+  n.running->door().query(ticket_of(1), q);
+  const auto answer = std::get<analytics_result>(n.sink.wait_for(1));
+  BOOST_TEST(!answer->complete);
+  BOOST_TEST(answer->shards_answered == 0u);
+  for (const auto until = std::chrono::steady_clock::now() + patience; n.running->door().in_flight() != 0;) {
+    BOOST_REQUIRE(std::chrono::steady_clock::now() < until);
+    std::this_thread::yield();
+  }
+  let_go.set_value();
+  n.wait_ready();
+  n.running->door().query(ticket_of(2), q);
+  BOOST_TEST(std::get<analytics_result>(n.sink.wait_for(2))->complete);
   BOOST_TEST(n.stop());
 }
 

@@ -57,6 +57,17 @@ BOOST_AUTO_TEST_CASE(an_actor_that_ends_while_the_node_stops_is_not) {
   BOOST_TEST(f.deaths.empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_question_that_its_shard_leaves_unanswered_is_completed) {
+  fixture f;
+  analytics_query q;
+  q.ad_ids = {7};
+  q.timeout_ms = 0;
+  const auto lone = std::make_shared<lone_query>(f.context, 0, q, f.reply(1));
+  f.context->lone->add(lone);
+  f.advance(milliseconds(200));
+  BOOST_TEST(!std::get<analytics_result>(f.sink.only(1))->complete);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_past_its_deadline_is_completed) {
   fixture f([](node_options& o) { o.ingest_timeout_ms = 0; });
   auto batch = f.admit({click(1, 1, "a")});

@@ -421,11 +421,16 @@ BOOST_AUTO_TEST_CASE(no_record_is_older_than_the_last_mark_before_it) {
   BOOST_TEST(bounds.appended_ms(0, 13).value_or(-1) == 1'040);
   BOOST_TEST(bounds.confirm(0, 14, 14, 8, 1'300));
   BOOST_TEST(bounds.appended_ms(0, 14).value_or(-1) == 1'300);
-  for (int64_t i = 0; i < 2'000; ++i) bounds.acknowledged(0, 14 + i, 1'400 + i);
+  for (int64_t i = 0; i < 2'000; ++i) bounds.acknowledged(0, 14 + i, 1'400 + 20 * i);
   BOOST_TEST(!bounds.appended_ms(0, 14)); // forgotten
-  BOOST_TEST(bounds.appended_ms(0, 1'500).value_or(-1) == 2'886);
-  BOOST_TEST(!bounds.confirm(0, 11, 2'014, 9, 1'500));
-  BOOST_TEST(!bounds.appended_ms(0, 1'500));
+  BOOST_TEST(bounds.appended_ms(0, 1'500).value_or(-1) == 1'400 + 20 * 1'486);
+  bounds.acknowledged(0, 2'014, 41'382); // too near to the last to be worth a mark
+  BOOST_TEST(bounds.appended_ms(0, 2'014).value_or(-1) == 41'380);
+  bounds.acknowledged(0, 2'015, 31'000); // the clock was set back: what it said before says nothing now
+  BOOST_TEST(!bounds.appended_ms(0, 2'014));
+  BOOST_TEST(bounds.appended_ms(0, 2'015).value_or(-1) == 31'000);
+  BOOST_TEST(!bounds.confirm(0, 11, 2'016, 9, 31'500));
+  BOOST_TEST(!bounds.appended_ms(0, 2'015));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
