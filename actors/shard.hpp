@@ -105,11 +105,12 @@ private:
   log_fault fault_ = log_fault::none;
   bool commit_armed_ = false;
   bool sync_armed_ = false;
+  bool expire_armed_ = false;
+  bool restating_ = false; // a control record is being appended behind an erasure
+  bool quarantine_troubled_ = false;
   storage::fates_by_type counted_; // what the metrics have of this engine
   std::list<waiter> waiters_;
-  bool expire_armed_ = false;
   std::set<std::pair<int64_t, bool>> handed_over_; // erasures: offset, and whether it is the store that is left
-  bool restating_ = false;                         // a control record is being appended behind an erasure
   size_t wide_in_flight_ = 0;
   size_t next_worker_ = 0;
   lag_meter lag_;
@@ -120,7 +121,6 @@ private:
   bool control_acked_ = false;
   int64_t control_offset_ = -1;
   prometheus::Histogram* apply_seconds_ = nullptr;
-  bool quarantine_troubled_ = false;
 };
 
 shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context, uint32_t shard_number, shard_peers peers);

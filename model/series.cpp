@@ -62,7 +62,7 @@ void fill_gaps(std::vector<series_point>& series, const time_window& window, con
   for (auto at = span.since_s; at < span.until_s;) {
     const auto next = grid.point_of(at).until_s;
     if (it != series.end() && it->start_s < next) {
-      out.push_back(std::move(*it++));
+      out.push_back(*it++);
     } else {
       series_point empty;
       empty.start_s = at;

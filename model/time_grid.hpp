@@ -14,7 +14,7 @@ namespace adtrack {
 
 // No point is longer: a date that a zone's clock had twice is the longest day.
 constexpr int64_t longest_point_s(granularity step) noexcept {
-  constexpr int64_t lengths[] = {1, 1, 60, 3'600, 2 * 86'400};
+  constexpr int64_t lengths[] = {1, 1, 60, 3'600, int64_t{2} * 86'400};
   return lengths[static_cast<size_t>(step)];
 }
 
