@@ -239,6 +239,14 @@ def write_key_file(path, keys):
     return path
 
 
+def token_file(token):
+    """What the scripts' --key-file takes."""
+    path = os.path.join(fresh_dir("key"), "key")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(token + "\n")
+    return path
+
+
 def admin_key_file(directory):
     return write_key_file(os.path.join(directory, "admin.keys"), [("e2e", ADMIN_KEY)])
 

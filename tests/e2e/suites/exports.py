@@ -6,7 +6,7 @@ import os
 import subprocess
 import threading
 
-from harness import ADMIN_KEY, AGENT, Server, Suite, check, equal, fresh_dir
+from harness import ADMIN_KEY, AGENT, Server, Suite, check, equal, fresh_dir, token_file
 
 suite = Suite("exports", "contract section 6: the log's records; what export.sh writes gives the same counts where it is imported")
 
@@ -53,10 +53,7 @@ def _fill(server, name, count=FILLED):
 def _run(script, path, server, *options, key=True, code=0):
     arguments = [os.path.join(SCRIPTS, script), path, "--url", f"http://{server.host}:{server.port}", *options]
     if key:
-        key_path = os.path.join(fresh_dir("key"), "key")
-        with open(key_path, "w", encoding="utf-8") as file:
-            file.write(ADMIN_KEY + "\n")
-        arguments += ["--key-file", key_path]
+        arguments += ["--key-file", token_file(ADMIN_KEY)]
     done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
     equal(done.returncode, code, f"exit code of {script}; it said: {done.stdout[-500:]} {done.stderr[-500:]}")
     return done

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from harness import ADMIN_KEY, AGENT, BINARY, Server, Suite, check, equal, fresh_dir
+from harness import ADMIN_KEY, AGENT, BINARY, Server, Suite, check, equal, fresh_dir, token_file
 
 suite = Suite("replays", "contract promise 4: who counts the log anew has the same digests and answers; under other rules, the difference", flags={"log.shards": 4})
 
@@ -24,17 +24,10 @@ def _free_port():
         return one.getsockname()[1]
 
 
-def _key_file():
-    path = os.path.join(fresh_dir("key"), "key")
-    with open(path, "w", encoding="ascii") as file:
-        file.write(ADMIN_KEY + "\n")
-    return path
-
-
 def _run(script, server, *options, code=0, key=True):
     arguments = [os.path.join(SCRIPTS, script), "--url", f"http://{server.host}:{server.port}", *options]
     if key:
-        arguments += ["--key-file", _key_file()]
+        arguments += ["--key-file", token_file(ADMIN_KEY)]
     done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=200, text=True, env={**os.environ, "ADTRACKD": BINARY})
     equal(done.returncode, code, f"exit code of {script}; it said: {done.stdout[-1000:]} {done.stderr[-1000:]}")
     return done
@@ -141,7 +134,7 @@ def _(t):
     source = Server(name="source", flags={"log.shards": 4, "http.port": _free_port()}).start()
     after = _fill(source, "followed", 1_000)
     source.all_rows(after)
-    flags = {"log.backend": "remote", "remote.url": f"http://{source.host}:{source.port}", "remote.key_file": _key_file(), "log.shards": 4}
+    flags = {"log.backend": "remote", "remote.url": f"http://{source.host}:{source.port}", "remote.key_file": token_file(ADMIN_KEY), "log.shards": 4}
     reader = Server(name="reader", flags=flags).start()
     equal(reader.all_rows(after), source.all_rows(after), "rows")
     refused = reader.request("POST", "/api/v1/ads/click", json.dumps({"event_id": "x", "ad_id": 1}).encode(), {"Content-Type": "application/json"})
