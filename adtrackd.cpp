@@ -12,8 +12,8 @@
 #include <memory>
 #include <string>
 
-#include <prometheus/counter.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 
 #include "actors/node.hpp"
 #include "config/settings.hpp"
@@ -34,6 +34,7 @@
 #include "storage/rocksdb_shard_store.hpp"
 #include "storage/rocksdb_stream.hpp"
 #include "storage/spooled_log.hpp"
+#include "storage/storage_metrics.hpp"
 #include "storage/traffic_rules.hpp"
 
 namespace {
@@ -256,17 +257,20 @@ struct opened_log {
   std::shared_ptr<storage::event_log> log;
   const storage::kafka_log* kafka = nullptr;
   const storage::spooled_log* spooled = nullptr;
+  std::shared_ptr<storage::database_watch> database = {};
 };
 
-storage::result<opened_log> open_embedded(const settings& s, const storage::data_dir& dir) {
+storage::result<opened_log> open_embedded(const settings& s, const storage::data_dir& dir, config::metrics& metrics) {
   storage::rocksdb_log_options o;
   o.path = dir.log_path();
   o.partitions = s.log.shards;
   o.now_ms = now_ms;
   o.write_buffer_bytes = s.log.buffer_mb * mib;
+  o.watch = std::make_shared<storage::database_watch>();
+  o.on_synced = [&to = metrics.log_sync()](double seconds) { to.Observe(seconds); };
   auto log = storage::open_rocksdb_log(o);
   if (!log.ok()) return log.why;
-  return opened_log{std::move(*log)};
+  return opened_log{.log = std::move(*log), .database = o.watch};
 }
 
 storage::result<opened_log> open_remote(const settings& s, const std::shared_ptr<const storage::traffic_rules>& rules,
@@ -280,7 +284,7 @@ storage::result<opened_log> open_remote(const settings& s, const std::shared_ptr
   if (s.remote.judge_again) o.rewrite = storage::make_restatement(rules, wanted);
   auto log = storage::open_remote_log(std::move(o));
   if (!log.ok()) return log.why;
-  return opened_log{std::move(*log)};
+  return opened_log{.log = std::move(*log)};
 }
 
 // What the shards of a data directory were made from.
@@ -363,35 +367,6 @@ std::function<actors::event_fault(std::string_view, int64_t, submission&)> inbox
   };
 }
 
-// Publishes what only the log knows of itself; called every second, by one thread.
-class log_metrics {
-public:
-  log_metrics(const opened_log& from, config::metrics& to) : from_(from), to_(to) {}
-  void publish() {
-    if (from_.spooled) {
-      auto now = from_.spooled->state();
-      to_.spool_bytes().Set(static_cast<double>(now.bytes));
-      to_.spool_held_records().Set(static_cast<double>(now.held_records));
-    }
-    if (!from_.kafka) return;
-    auto now = from_.kafka->stats();
-    add(to_.kafka_messages("out"), now.messages_out, before_.messages_out);
-    add(to_.kafka_messages("in"), now.messages_in, before_.messages_in);
-    for (const auto& [code, count] : now.errors) add(to_.kafka_errors(code), count, before_.errors[code]);
-    to_.kafka_brokers_up().Set(now.brokers_up);
-    to_.kafka_outstanding().Set(static_cast<double>(now.outstanding_records));
-    before_ = std::move(now);
-  }
-
-private:
-  static void add(prometheus::Counter& counter, uint64_t now, uint64_t before) {
-    if (now > before) counter.Increment(static_cast<double>(now - before));
-  }
-  const opened_log& from_;
-  config::metrics& to_;
-  storage::kafka_stats before_;
-};
-
 // Waits for one of the signals that end the process, at most `within`; 0 when none came.
 int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within) {
   timespec t{within.count() / 1'000, within.count() % 1'000 * 1'000'000};
@@ -441,13 +416,14 @@ int run(const settings& s, const sigset_t& signals) {
   if (!key.ok()) return refuse(key.why.message);
   if (auto bound = (*dir)->bind_log(log_name(s)); !bound.ok()) return refuse(bound.message);
   const auto wanted = control_of(s, *key, rules.rules()->version());
+  config::metrics metrics;
   const auto open_log = [&] {
     switch (s.log.backend) {
     case config::log_backend::embedded: break;
     case config::log_backend::kafka: return open_kafka(s, **dir, *kafka, signals);
     case config::log_backend::remote: return open_remote(s, rules.rules(), wanted);
     }
-    return open_embedded(s, **dir);
+    return open_embedded(s, **dir, metrics);
   };
   auto log = open_log();
   if (!log.ok()) return log.why.code == storage::errc::not_found ? 0 : refuse(log.why.message);
@@ -461,7 +437,6 @@ int run(const settings& s, const sigset_t& signals) {
 
   shard_resources shared;
   shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
-  config::metrics metrics;
   actors::node_parts parts;
   parts.log = log->log;
   parts.quarantine = std::shared_ptr<storage::quarantine>(std::move(*quarantine));
@@ -485,7 +460,10 @@ int run(const settings& s, const sigset_t& signals) {
     for (auto& list : rules.states()) out.emplace_back(std::string("list of ") + list.name, std::move(list.trouble));
     return out;
   };
-  parts.every_second = [shown = std::make_shared<log_metrics>(*log, metrics)] { shown->publish(); };
+  parts.every_second =
+      [shown = std::make_shared<storage::storage_metrics>(
+           storage::measured_storage{s.data.dir, log->kafka, log->spooled, s.spool.max_mb * mib, log->database, shared.budget},
+           metrics)] { shown->publish(); };
   parts.fatal = [](const std::string& why) {
     config::log(log_level::error, "adtrackd", "fatal", why);
     _exit(exit_failed); // what was acknowledged is in the log; the shards go on from their last commit

@@ -179,6 +179,8 @@ void shard_state::count_fates() {
     add(metrics, type, "counted", now[i].counted, counted_[i].counted);
     add(metrics, type, "duplicate", now[i].duplicates, counted_[i].duplicates);
     add(metrics, type, "conflict", now[i].conflicts, counted_[i].conflicts);
+    if (const auto more = now[i].late - counted_[i].late; more > 0)
+      metrics.events_late(to_string(type)).Increment(static_cast<double>(more));
     for (size_t k = 1; k < invalid_reason_count; ++k)
       if (const auto more = now[i].invalid[k] - counted_[i].invalid[k]; more > 0)
         metrics.events_invalid(to_string(type), to_string(static_cast<invalid_reason>(k))).Increment(static_cast<double>(more));

@@ -74,6 +74,8 @@ struct metrics::impl {
   labelled<prometheus::Counter, 3> http_requests{counters("http_requests_total", "Requests answered, by status code."),
                                                  {"route", "method", "status"}};
   prometheus::Gauge& http_connections = gauges("http_connections", "Open HTTP connections.").Add({});
+  prometheus::Gauge& http_in_flight =
+      gauges("http_requests_in_flight", "Requests that were read and wait for their reply.").Add({});
   labelled<prometheus::Counter, 1> tls_handshakes{
       counters("adtrack_tls_handshakes_total", "TLS handshakes, by what became of them."), {"result"}};
   prometheus::Family<prometheus::Gauge>& tls_certificate_expires =
@@ -94,12 +96,20 @@ struct metrics::impl {
       {"list"}};
   labelled<prometheus::Counter, 1> events_rejected{counters("adtrack_events_rejected_total", "Events refused, by reason."),
                                                    {"reason"}};
+  labelled<prometheus::Counter, 1> events_late{
+      counters("adtrack_events_late_total", "Counted events of more than an hour before they reached the log, by type."),
+      {"type"}};
   prometheus::Histogram& log_append =
       histograms("adtrack_log_append_seconds", "Time of one durable write to the log, in seconds.").Add({}, work_seconds);
   prometheus::Histogram& log_batch =
       histograms("adtrack_log_batch_records", "Records that shared one durable write to the log.").Add({}, batch_records);
+  prometheus::Histogram& log_sync =
+      histograms("adtrack_log_sync_seconds", "Time in which the embedded log's disk made one write durable, in seconds.")
+          .Add({}, work_seconds);
   prometheus::Gauge& spool_records = gauges("adtrack_spool_records", "Records in the spool, not yet in the log.").Add({});
   prometheus::Gauge& spool_bytes = gauges("adtrack_spool_bytes", "Bytes of the records in the spool.").Add({});
+  prometheus::Gauge& spool_capacity =
+      gauges("adtrack_spool_capacity_bytes", "Bytes that the spool may take, waiting and held together.").Add({});
   prometheus::Gauge& spool_held_records =
       gauges("adtrack_spool_held_records", "Records that waited too long in the spool and are held for the operator.").Add({});
   prometheus::Gauge& erasures_pending =
@@ -108,6 +118,8 @@ struct metrics::impl {
       counters("adtrack_kafka_messages_total", "Records acknowledged by Kafka (out) and read from it (in)."), {"direction"}};
   labelled<prometheus::Counter, 1> kafka_errors{
       counters("adtrack_kafka_errors_total", "Errors that Kafka's client met, by code."), {"code"}};
+  prometheus::Counter& kafka_retries =
+      counters("adtrack_kafka_retries_total", "Requests that Kafka's producer sent again.").Add({});
   prometheus::Gauge& kafka_brokers_up = gauges("adtrack_kafka_brokers_up", "Brokers with a connection to them.").Add({});
   prometheus::Gauge& kafka_outstanding =
       gauges("adtrack_kafka_outstanding_records", "Records handed to Kafka's client that it has not spoken of yet.").Add({});
@@ -133,6 +145,22 @@ struct metrics::impl {
       gauges("adtrack_inbox_lag_records", "Records of this node's share of the inbox that are not taken in yet; -1: not known.")
           .Add({});
   prometheus::Gauge& in_flight = gauges("adtrack_events_in_flight", "Events accepted and not yet durable.").Add({});
+
+  prometheus::Gauge& ready = gauges("adtrack_ready", "1 while /readyz answers 200, else 0.").Add({});
+  prometheus::Gauge& disk_size =
+      gauges("adtrack_disk_size_bytes", "Size of the file system that holds the data directory, in bytes.").Add({});
+  prometheus::Gauge& disk_free =
+      gauges("adtrack_disk_free_bytes", "Bytes of that file system that this process may still write.").Add({});
+  labelled<prometheus::Gauge, 1> database_size{gauges("adtrack_rocksdb_size_bytes", "Bytes of live table files, by database."),
+                                               {"db"}};
+  labelled<prometheus::Gauge, 2> database_memory{
+      gauges("adtrack_rocksdb_memory_bytes", "Bytes that databases hold in memory, by database and what for."), {"db", "kind"}};
+  labelled<prometheus::Gauge, 1> database_pending_compaction{
+      gauges("adtrack_rocksdb_pending_compaction_bytes", "Estimated bytes that compaction has to rewrite, by database."), {"db"}};
+  labelled<prometheus::Gauge, 1> database_running{
+      gauges("adtrack_rocksdb_running_compactions", "Flushes and compactions that run at this moment, by database."), {"db"}};
+  labelled<prometheus::Gauge, 1> database_write_stopped{
+      gauges("adtrack_rocksdb_write_stopped", "Databases that take no writes until compaction has caught up."), {"db"}};
 
   impl() { gauges("adtrack_build_info", "1, with the version that runs.").Add({{"version", ADTRACK_VERSION}}).Set(1); }
 };
@@ -199,6 +227,26 @@ prometheus::Counter& metrics::inbox_records(std::string_view result) { return im
 prometheus::Gauge& metrics::inbox_lag() { return impl_->inbox_lag; }
 
 prometheus::Gauge& metrics::in_flight() { return impl_->in_flight; }
+
+prometheus::Gauge& metrics::http_in_flight() { return impl_->http_in_flight; }
+prometheus::Counter& metrics::events_late(std::string_view type) { return impl_->events_late.get({type}); }
+prometheus::Histogram& metrics::log_sync() { return impl_->log_sync; }
+prometheus::Gauge& metrics::spool_capacity() { return impl_->spool_capacity; }
+prometheus::Counter& metrics::kafka_retries() { return impl_->kafka_retries; }
+prometheus::Gauge& metrics::ready() { return impl_->ready; }
+prometheus::Gauge& metrics::disk_size() { return impl_->disk_size; }
+prometheus::Gauge& metrics::disk_free() { return impl_->disk_free; }
+prometheus::Gauge& metrics::database_size(std::string_view database) { return impl_->database_size.get({database}); }
+prometheus::Gauge& metrics::database_memory(std::string_view database, std::string_view kind) {
+  return impl_->database_memory.get({database, kind});
+}
+prometheus::Gauge& metrics::database_pending_compaction(std::string_view database) {
+  return impl_->database_pending_compaction.get({database});
+}
+prometheus::Gauge& metrics::database_running(std::string_view database) { return impl_->database_running.get({database}); }
+prometheus::Gauge& metrics::database_write_stopped(std::string_view database) {
+  return impl_->database_write_stopped.get({database});
+}
 
 prometheus::Registry& metrics::registry() { return impl_->registry; }
 

@@ -50,6 +50,7 @@ public:
   prometheus::Histogram& http_duration(std::string_view route, std::string_view method, std::string_view status_class);
   prometheus::Counter& http_requests(std::string_view route, std::string_view method, std::string_view status);
   prometheus::Gauge& http_connections();
+  prometheus::Gauge& http_in_flight();                                           // requests without their reply
   prometheus::Counter& visits(std::string_view type, std::string_view recorded); // "click" or "impression"; "yes" or "no"
   prometheus::Counter& tls_handshakes(std::string_view result);
   prometheus::Gauge& tls_certificate_expires(); // unix seconds
@@ -59,14 +60,18 @@ public:
   prometheus::Counter& events_invalid(std::string_view type, std::string_view reason);
   prometheus::Gauge& rules_list_usable(std::string_view list); // agents, datacenters, countries
   prometheus::Counter& events_rejected(std::string_view reason);
-  prometheus::Histogram& log_append(); // seconds
-  prometheus::Histogram& log_batch();  // records
+  prometheus::Counter& events_late(std::string_view type); // counted, of long before they came
+  prometheus::Histogram& log_append();                     // seconds
+  prometheus::Histogram& log_batch();                      // records
+  prometheus::Histogram& log_sync();                       // seconds
   prometheus::Gauge& spool_records();
   prometheus::Gauge& spool_bytes();
+  prometheus::Gauge& spool_capacity();
   prometheus::Gauge& spool_held_records();
   prometheus::Gauge& erasures_pending();                           // steps that are handed over and not done
   prometheus::Counter& kafka_messages(std::string_view direction); // in, out
   prometheus::Counter& kafka_errors(std::string_view code);        // librdkafka's name of it
+  prometheus::Counter& kafka_retries();                            // requests
   prometheus::Gauge& kafka_brokers_up();
   prometheus::Gauge& kafka_outstanding(); // records
   prometheus::Gauge& shard_lag_records(uint32_t shard);
@@ -79,6 +84,15 @@ public:
   prometheus::Counter& inbox_records(std::string_view result);
   prometheus::Gauge& inbox_lag();
   prometheus::Gauge& in_flight(); // events between submit and completion
+  prometheus::Gauge& ready();     // 1: /readyz says 200
+  prometheus::Gauge& disk_size(); // bytes, of the data directory's file system
+  prometheus::Gauge& disk_free(); // bytes that this process may still write
+  // Of RocksDB databases: log, shards. Kind: memtables, table_readers, block_cache.
+  prometheus::Gauge& database_size(std::string_view database);
+  prometheus::Gauge& database_memory(std::string_view database, std::string_view kind);
+  prometheus::Gauge& database_pending_compaction(std::string_view database);
+  prometheus::Gauge& database_running(std::string_view database);
+  prometheus::Gauge& database_write_stopped(std::string_view database);
   prometheus::Registry& registry();
   std::string render() const; // Prometheus text format 0.0.4
 

@@ -1,6 +1,7 @@
 #include "http/api.hpp"
 
 #include <prometheus/counter.h>
+#include <prometheus/gauge.h>
 
 #include "config/telemetry.hpp"
 #include "http/csv.hpp"
@@ -282,7 +283,10 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::visitors: return handle_erasure(r, to, now, later);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    if (metrics_page_.empty()) metrics_page_ = metrics_.render();
+    if (metrics_page_.empty()) {
+      metrics_.ready().Set(gateway_.ready().ready ? 1 : 0);
+      metrics_page_ = metrics_.render();
+    }
     now.body = metrics_page_;
     return false;
   case route::openapi: now = json_reply(200, std::string(openapi_document)); return false;

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <prometheus/gauge.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "config/telemetry.hpp"
 #include "http/buffers.hpp"
@@ -93,6 +95,7 @@ void event_loop::run() {
     go_on();
     expire();
     submit_batch();
+    show_in_flight();
   }
   for (auto& c : slots_)
     if (c->open()) close(*c);
@@ -100,6 +103,18 @@ void event_loop::run() {
     ::close(fd);
     forget(from);
   }
+  show_in_flight();
+}
+
+void event_loop::show_in_flight() {
+  if (in_flight_ != shown_in_flight_)
+    shared_.metrics.http_in_flight().Increment(static_cast<double>(in_flight_ - shown_in_flight_));
+  shown_in_flight_ = in_flight_;
+}
+
+unanswered& event_loop::take_on(connection& c) {
+  ++in_flight_;
+  return c.waiting.emplace_back();
 }
 
 int event_loop::wait_ms() {
@@ -243,6 +258,7 @@ void event_loop::close(connection& c) {
   else if (c.tls)
     c.tls->say_goodbye();
   if (c.stream) --shared_.streams;
+  in_flight_ -= static_cast<int64_t>(c.waiting.size());
   ::close(c.fd);
   shared_.buffered -= c.accounted;
   uint32_t slot = c.slot;
@@ -442,7 +458,7 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
 
   bool batch = head.method == http_method::post && target.where == route::events;
   budget -= hot ? 1 : other_cost;
-  auto& entry = c.waiting.emplace_back();
+  auto& entry = take_on(c);
   entry.request_id = ids_.of(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
   entry.started_us = steady_us();
   entry.where = target.where;
@@ -537,6 +553,7 @@ void event_loop::settle(connection& c) {
   }
   if (ready == 0) return;
   c.answered += static_cast<uint32_t>(ready);
+  in_flight_ -= static_cast<int64_t>(ready);
   if (ready == c.waiting.size())
     std::vector<unanswered>().swap(c.waiting);
   else
@@ -609,7 +626,7 @@ void event_loop::drive_stream(connection& c) {
 }
 
 void event_loop::ask_again(connection& c) {
-  auto& entry = c.waiting.emplace_back();
+  auto& entry = take_on(c);
   entry.started_us = steady_us();
   entry.where = route::stream;
   entry.later.what = awaited::kind::stream;
@@ -626,7 +643,7 @@ void event_loop::queue(connection& c) {
 
 // Answers what cannot be taken and ends the connection once that is read.
 void event_loop::refuse(connection& c, problem_kind kind, std::string_view detail, const header_lines* cors) {
-  auto& entry = c.waiting.emplace_back();
+  auto& entry = take_on(c);
   entry.request_id = ids_.of({});
   entry.started_us = steady_us();
   entry.head_only = c.frame.head().method == http_method::head; // where the request was read that far
@@ -685,50 +702,6 @@ void event_loop::after(connection& c) {
   if (quiet && c.hungry && (c.at_end || (draining_ && c.in.empty() && c.framed > 0))) return close(c);
   account(c);
   if (c.open()) arm(c);
-}
-
-// The rest of a body that is larger than that of one event.
-bool event_loop::awaits_batch(const connection& c) const {
-  return c.seen == framer::state::need_body && c.frame.head().content_length > options_.max_body_bytes;
-}
-
-bool loop_shared::take_room(size_t bytes) {
-  size_t held = buffered;
-  do {
-    if (held + bytes > options.max_buffered_bytes) return false;
-  } while (!buffered.compare_exchange_weak(held, held + bytes));
-  return true;
-}
-
-// Invariant: shared_.buffered is the sum of what all connections hold and of the batches in work. A batch whose length is known
-// counts in full from its first byte on: whoever was let in is not refused half way, and the others know it before they have sent
-// it. Bodies of the size of one event count as they come: who only announces them takes no room from others.
-void event_loop::account(connection& c) {
-  size_t holds = std::max(c.in.capacity(), awaits_batch(c) ? c.frame.size() : 0) + c.out.capacity() + c.frame.held_bytes();
-  for (const auto& entry : c.waiting) holds += sizeof entry + entry.done.capacity();
-  if (c.stream) holds += c.stream->held_bytes();
-  if (holds <= 256) holds = 0; // small strings
-  if (holds == c.accounted) return;
-  const bool let_in = awaits_batch(c) && c.accounted >= c.frame.size();
-  const bool must_fit = holds > c.accounted && holds >= 4'096 && !let_in;
-  const size_t more = holds - c.accounted; // also less: sizes wrap
-  if (!must_fit) {
-    shared_.buffered += more;
-  } else if (!shared_.take_room(more)) {
-    if (!c.out.empty()) return abort(c); // it does not read, and others need the room
-    if (c.waiting.empty() && !c.stream) return refuse_for_room(c);
-    shared_.buffered += more;
-  }
-  c.accounted = holds;
-}
-
-void event_loop::refuse_for_room(connection& c) {
-  refuse(c, problem_kind::overloaded, "Too many unfinished requests; try again.");
-  std::string().swap(c.in);
-  c.frame.reset();
-  c.seen = framer::state::need_head;
-  shared_.buffered -= std::exchange(c.accounted, 0); // at once: the others must not be refused for it
-  queue(c);
 }
 
 } // namespace adtrack::http

@@ -103,6 +103,8 @@ private:
   void queue(connection& c);
   reply_frame frame_of(const unanswered& entry) const;
   void forget(listener from);
+  unanswered& take_on(connection& c);
+  void show_in_flight();
   void stir(connection& c);
   void lose_tls(connection& c);
   void make_room_for_handshake();
@@ -135,6 +137,7 @@ private:
   batch_job_ptr handed_;                             // the batch that was served last, before its bytes are handed over
   std::vector<std::pair<uint32_t, uint32_t>> again_; // slot and generation of those to go on with without a new event
   std::string scratch_;
+  int64_t in_flight_ = 0, shown_in_flight_ = 0; // requests without their reply
 };
 
 } // namespace adtrack::http

@@ -11,6 +11,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -107,6 +108,7 @@ std::string begin_key(uint32_t partition) { return "begin/" + std::to_string(par
 // An open database and its families; closed by the destructor.
 struct database {
   std::unique_ptr<rocksdb::DB> db;
+  std::shared_ptr<void> watched;
   rocksdb::ColumnFamilyHandle* meta = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> partitions;
   std::vector<rocksdb::ColumnFamilyHandle*> others; // of some other version
@@ -116,6 +118,7 @@ struct database {
   database& operator=(const database&) = delete;
   ~database() {
     if (!db) return;
+    watched.reset();
     for (auto* family : partitions) destroy(family);
     for (auto* family : others) destroy(family);
     destroy(meta);
@@ -129,6 +132,19 @@ private:
     if (const auto s = db->DestroyColumnFamilyHandle(family); !s.ok())
       config::log(config::log_level::warning, "log", "close_failed", s.ToString());
   }
+};
+
+// Tells how long each sync of the write-ahead log took.
+class sync_listener final : public rocksdb::EventListener {
+public:
+  explicit sync_listener(std::function<void(double)> told) : told_(std::move(told)) {}
+  bool ShouldBeNotifiedOnFileIO() override { return true; }
+  void OnFileSyncFinish(const rocksdb::FileOperationInfo& info) override {
+    if (info.path.ends_with(".log")) told_(std::chrono::duration<double>(info.duration).count());
+  }
+
+private:
+  const std::function<void(double)> told_;
 };
 
 struct partition_state {
@@ -217,6 +233,7 @@ rocksdb::Options rocksdb_log::database_options() const {
   table.block_size = 32 << 10; // read in runs
   table.block_cache = rocksdb::NewLRUCache(options_.block_cache_bytes);
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  if (options_.on_synced) options.listeners.push_back(std::make_shared<sync_listener>(options_.on_synced));
   return options;
 }
 
@@ -233,6 +250,7 @@ status rocksdb_log::open_families(const rocksdb::Options& options, database& ope
   rocksdb::DB* db = nullptr;
   if (const auto s = rocksdb::DB::Open(options, options_.path, families, &handles, &db); !s.ok()) return to_status(s, what);
   opened.db.reset(db);
+  if (options_.watch) opened.watched = options_.watch->enroll(*db);
   opened.partitions.resize(std::max<size_t>(names.size(), options_.partitions));
   status found;
   for (size_t i = 0; i < names.size(); ++i) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "storage/database_watch.hpp"
 #include "storage/event_log.hpp"
 
 namespace rocksdb {
@@ -27,6 +28,8 @@ struct rocksdb_log_options {
   size_t tail_cache_bytes = 16u << 20;          // newest records kept for readers at the tail, over all partitions; 0: none
   size_t block_cache_bytes = 16u << 20;
   int open_files_max = 512;
+  std::shared_ptr<database_watch> watch;         // may be null
+  std::function<void(double seconds)> on_synced; // after each sync of the write-ahead log, by the thread that did it; may be null
 };
 
 // errc::mismatch when the log was created with another number of partitions or by a later version; errc::locked when it is open

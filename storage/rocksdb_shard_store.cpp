@@ -220,7 +220,11 @@ public:
     auto s = rocksdb::DB::Open(options, path_, &db);
     if (!s.ok()) return to_status(s, "cannot open the shard store at " + path_);
     // A snapshot may keep the database open after the store has gone: the filter goes with the database.
-    db_ = std::shared_ptr<rocksdb::DB>(db, [filter = filter_, horizons = horizons_](rocksdb::DB* p) { delete p; });
+    db_ = std::shared_ptr<rocksdb::DB>(
+        db, [filter = filter_, horizons = horizons_, watched = budget_->watch().enroll(*db)](rocksdb::DB* p) mutable {
+          watched.reset();
+          delete p;
+        });
     reader_ = std::make_unique<reader_base>(*db_, nullptr, path_);
     return status::success();
   }

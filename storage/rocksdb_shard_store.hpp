@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "storage/database_watch.hpp"
 #include "storage/shard_store.hpp"
 
 namespace rocksdb {
@@ -20,9 +21,11 @@ public:
   ~shard_store_budget();
   struct parts;
   const parts& get() const noexcept { return *parts_; }
+  database_watch& watch() noexcept { return watch_; } // of the stores that are open
 
 private:
   std::unique_ptr<parts> parts_;
+  database_watch watch_;
 };
 
 struct rocksdb_shard_store_options {

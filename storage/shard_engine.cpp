@@ -357,6 +357,7 @@ status engine::apply_event(const shard_record& stamped, fate& what, uint64_t& ab
   if (is_repeat(r)) r.invalid = invalid_reason::repeat;
   about = static_cast<uint64_t>(r.invalid);
   ++fates.counted;
+  if (r.time_s * 1'000 + hour_ms < state_.clock_ms) ++fates.late;
   ++fates.invalid[static_cast<size_t>(r.invalid)];
   identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
                       static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});

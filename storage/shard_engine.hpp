@@ -32,6 +32,7 @@ struct shard_options {
 // What became of events of one type; a conflict is a duplicate too.
 struct fate_counts {
   uint64_t counted = 0, duplicates = 0, conflicts = 0;
+  uint64_t late = 0;                                    // of those counted: of more than an hour before the shard's clock
   std::array<uint64_t, invalid_reason_count> invalid{}; // of those counted, by reason; `none` are the valid ones
 };
 using fates_by_type = std::array<fate_counts, event_type_count>;

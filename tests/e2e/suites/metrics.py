@@ -1,9 +1,11 @@
 """Contract section 7: the metrics, in Prometheus' text format 0.0.4."""
 
+import os
 import re
+import threading
 import time
 
-from harness import AGENT, Failure, Suite, check, equal
+from harness import AGENT, Failure, Suite, check, equal, raw_connect
 
 suite = Suite("metrics", "contract sections 6 and 7: /metrics parses, holds the promised names, and tells the truth")
 
@@ -151,3 +153,63 @@ def _(t):
         t.server.request("BREW" if i % 2 else f"X{i}", "/healthz")
     after = len(_read(t)[2])
     check(after - before < 150, f"600 invented requests made {after - before} series")
+
+
+def _until(t, what, holds):
+    """Reads until it holds: levels are taken once a second."""
+    deadline = time.monotonic() + 5
+    while True:
+        samples = _read(t)[2]
+        if holds(samples):
+            return samples
+        check(time.monotonic() < deadline, f"not within 5 s: {what}")
+        time.sleep(0.05)
+
+
+@suite.case("a request that waits is in flight, and no longer when it is answered")
+def _(t):
+    shard = t.server.click(event_id="in-flight", ad_id=1, user_ip="198.51.100.1", agent=AGENT).split(":")[0]
+    answers = []
+    path = f"/api/v1/ads/analytics?ad_id=1&min_position={shard}:1000000&timeout_ms=1500"
+    waiting = threading.Thread(target=lambda: answers.append(t.server.client().request("GET", path).status))
+    _until(t, "nothing in flight before", lambda s: _sum(s, "http_requests_in_flight") == 0)
+    waiting.start()
+    _until(t, "a question in flight", lambda s: _sum(s, "http_requests_in_flight") == 1)
+    waiting.join()
+    equal(answers, [504], "answers to the question that waited")
+    _until(t, "nothing in flight after", lambda s: _sum(s, "http_requests_in_flight") == 0)
+    gone = raw_connect(t.server)
+    gone.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    _until(t, "a question in flight again", lambda s: _sum(s, "http_requests_in_flight") == 1)
+    gone.close()
+    _until(t, "nothing in flight once its client has gone", lambda s: _sum(s, "http_requests_in_flight") == 0)
+
+
+@suite.case("events of long ago are counted as late, others are not")
+def _(t):
+    before = _read(t)[2]
+    now = int(time.time())
+    positions = [t.server.click(event_id=f"late-{age}", ad_id=3, user_ip="198.51.100.9", agent=AGENT, timestamp=now - age) for age in (0, 1_800, 4_000, 90_000)]
+    t.server.analytics(positions, ad_id=3)
+    after = _read(t)[2]
+    equal(_sum(after, "adtrack_events_late_total", type="click") - _sum(before, "adtrack_events_late_total", type="click"), 2, "late clicks")
+
+
+@suite.case("ready, the disk and the databases are as they are")
+def _(t):
+    _warm_up(t)
+    samples = _until(t, "a size of the disk", lambda s: _sum(s, "adtrack_disk_size_bytes") > 0)
+    equal(_sum(samples, "adtrack_ready"), 1, "ready")
+    disk = os.statvfs(t.server.data_dir)
+    equal(_sum(samples, "adtrack_disk_size_bytes"), disk.f_blocks * disk.f_frsize, "size of the disk")
+    check(abs(_sum(samples, "adtrack_disk_free_bytes") - disk.f_bavail * disk.f_frsize) < 1 << 30, "free bytes of the disk")
+    embedded = t.server.flags.get("log.backend", "embedded") == "embedded"
+    for name in ("log", "shards") if embedded else ("shards",):
+        check(_sum(samples, "adtrack_rocksdb_memory_bytes", db=name, kind="memtables") > 0, f"memory of the database {name}")
+        equal(_sum(samples, "adtrack_rocksdb_write_stopped", db=name), 0, f"writes of the database {name}")
+        for metric in ("size_bytes", "pending_compaction_bytes", "running_compactions"):
+            check((f"adtrack_rocksdb_{metric}", (("db", name),)) in samples, f"adtrack_rocksdb_{metric} of {name}")
+    if embedded:
+        t.server.click(event_id="synced", ad_id=1, user_ip="198.51.100.1", agent=AGENT)
+        after = _read(t)[2]
+        equal(_sum(after, "adtrack_log_sync_seconds_count") - _sum(samples, "adtrack_log_sync_seconds_count"), 1, "syncs of one event's append")
