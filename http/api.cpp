@@ -281,6 +281,10 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::digest: return handle_digest(r, to, now, later);
   case route::log: return handle_log(r, to, now, later);
   case route::visitors: return handle_erasure(r, to, now, later);
+  case route::settings:
+    if (may_administer(r, now)) now = json_reply(200, doors_.live.show_all());
+    return false;
+  case route::setting: return handle_setting(r, now);
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (metrics_page_.empty()) {
@@ -455,6 +459,29 @@ bool api::plain_json(const request& r, reply& now) const {
     now = make_problem(problem_kind::unsupported_media_type, "No content encoding is accepted here.", r.request_id);
   else
     return true;
+  return false;
+}
+
+// Always false: answered at once.
+bool api::handle_setting(const request& r, reply& now) {
+  if (!may_administer(r, now)) return false;
+  const auto& name = r.target.setting;
+  if (!live_settings::knows(name)) {
+    now = make_problem(problem_kind::not_found,
+                       "The settings that change while the server runs are " + live_settings::names() + ".", r.request_id);
+    return false;
+  }
+  if (r.head.method == http_method::put) {
+    live_settings::value to;
+    if (!plain_json(r, now)) return false;
+    if (read_setting(r.body, to, syntax_, errors_) && !doors_.live.set(name, to))
+      errors_.push_back({"value", std::string(live_settings::accepts(name))});
+    if (!syntax_.empty() || !errors_.empty()) {
+      now = make_problem(syntax_.empty() ? problem_kind::validation : problem_kind::malformed, syntax_, r.request_id, errors_);
+      return false;
+    }
+  }
+  now = json_reply(200, doors_.live.show(name));
   return false;
 }
 

@@ -104,6 +104,7 @@ private:
   bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_log(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_setting(const request& r, reply& now);
   bool handle_erasure(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool plain_json(const request& r, reply& now) const;
   bool write_ad(const request& r, const actors::ticket& to, reply& now, awaited& later);

@@ -8,6 +8,7 @@
 #include "http/client_address.hpp"
 #include "http/cors.hpp"
 #include "http/key_doors.hpp"
+#include "http/live_settings.hpp"
 #include "http/options.hpp"
 #include "http/rate_limit.hpp"
 #include "http/signed_link.hpp"
@@ -20,6 +21,7 @@ struct doorway {
   key_doors keys;
   link_keys links;
   rate_limiter rates;
+  live_settings live{rates};
   cors_policy cors;
   tls_files tls;
 

@@ -62,17 +62,17 @@ int64_t address_buckets::take(const ip_address& from, uint32_t n, int64_t now_ns
   return take_tokens(best->full_at_ns, n, now_ns, r);
 }
 
-rate_limiter::rate_limiter(const rate_options& options) : options_(options) {
-  if (options_.address.per_second > 0) addresses_ = std::make_unique<address_buckets>(options_.max_addresses, random_seed());
-}
+rate_limiter::rate_limiter(const rate_options& options)
+    : key_(options.key), address_(options.address), addresses_(options.max_addresses, random_seed()) {}
 
 int64_t rate_limiter::take(token_bucket* key, const ip_address& from, uint32_t n, int64_t now_ns) {
-  bool by_key = key != nullptr && options_.key.per_second > 0;
+  const auto of_key = this->key(), of_address = address(); // the same throughout
+  const bool by_key = key != nullptr && of_key.per_second > 0;
   if (by_key)
-    if (int64_t wait = key->take(n, now_ns, options_.key); wait > 0) return wait;
-  if (!addresses_) return 0;
-  int64_t wait = addresses_->take(from, n, now_ns, options_.address);
-  if (wait > 0 && by_key) key->give_back(n, options_.key);
+    if (int64_t wait = key->take(n, now_ns, of_key); wait > 0) return wait;
+  if (of_address.per_second == 0) return 0;
+  const int64_t wait = addresses_.take(from, n, now_ns, of_address);
+  if (wait > 0 && by_key) key->give_back(n, of_key);
   return wait;
 }
 

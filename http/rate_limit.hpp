@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -66,16 +65,22 @@ struct rate_options {
 class rate_limiter {
 public:
   explicit rate_limiter(const rate_options& options);
-  bool active() const noexcept { return options_.key.per_second > 0 || options_.address.per_second > 0; }
-  bool limits_addresses() const noexcept { return options_.address.per_second > 0; }
+  bool active() const noexcept { return key().per_second > 0 || limits_addresses(); }
+  bool limits_addresses() const noexcept { return address().per_second > 0; }
+
+  // Rates in force; they may change at any time. What a bucket still owes it owes as before.
+  rate key() const noexcept { return key_.load(std::memory_order_relaxed); }
+  rate address() const noexcept { return address_.load(std::memory_order_relaxed); }
+  void set_key(rate r) noexcept { key_.store(r, std::memory_order_relaxed); }
+  void set_address(rate r) noexcept { address_.store(r, std::memory_order_relaxed); }
 
   // Takes `n` tokens from the key's bucket (null: it has none) and from the address's, from both or from neither. 0, or the
   // nanoseconds after which they could be there.
   int64_t take(token_bucket* key, const ip_address& from, uint32_t n, int64_t now_ns);
 
 private:
-  const rate_options options_;
-  std::unique_ptr<address_buckets> addresses_; // null: not limited
+  std::atomic<rate> key_, address_;
+  address_buckets addresses_;
 };
 
 } // namespace adtrack::http

@@ -43,6 +43,8 @@ constexpr std::array<entry, route_count> entries = {{
     {"/api/v1/ads/analytics/stream", reads},
     {"/admin/v1/log/{n}", reads, reads},
     {"/admin/v1/visitors", deletes, deletes},
+    {"/admin/v1/settings", reads, reads},
+    {"/admin/v1/settings/{name}", reads | bit(http_method::put), reads | bit(http_method::put)},
 }};
 
 unsigned methods(route where, bool admin_calls) {
@@ -54,6 +56,7 @@ constexpr std::string_view ads_prefix = "/api/v1/ads/";
 constexpr std::string_view event_prefix = "/api/v1/events/";
 constexpr std::string_view shards_prefix = "/admin/v1/shards/";
 constexpr std::string_view log_prefix = "/admin/v1/log/";
+constexpr std::string_view settings_prefix = "/admin/v1/settings/";
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
@@ -88,6 +91,14 @@ route_match match_log(std::string_view rest) {
   return found;
 }
 
+route_match match_setting(std::string_view name) {
+  route_match found;
+  if (name.empty() || name.find('/') != std::string_view::npos) return {};
+  found.where = route::setting;
+  found.setting = name;
+  return found;
+}
+
 route_match match_plain(std::string_view path) {
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   for (size_t i = 1; i < route_count; ++i)
@@ -98,6 +109,7 @@ route_match match_plain(std::string_view path) {
     }
   if (starts_with(path, shards_prefix)) return match_shard(path.substr(shards_prefix.size()));
   if (starts_with(path, log_prefix)) return match_log(path.substr(log_prefix.size()));
+  if (starts_with(path, settings_prefix)) return match_setting(path.substr(settings_prefix.size()));
   if (!starts_with(path, ads_prefix)) return {};
   auto id = path.substr(ads_prefix.size());
   const auto slash = std::min(id.find('/'), id.size());

@@ -29,15 +29,18 @@ enum class route : uint8_t {
   digest,
   stream,
   log,
-  visitors
+  visitors,
+  settings,
+  setting
 };
-inline constexpr size_t route_count = 20;
+inline constexpr size_t route_count = 22;
 
 struct route_match {
   route where = route::none;
   uint64_t ad_id = 0;   // of route::ad and the visits
   uint32_t shard = 0;   // of route::digest and log
   std::string event_id; // of route::event, decoded
+  std::string setting;  // of route::setting, its name
 };
 
 // `path` as sent; percent-encoding is undone first, and one slash at the end makes no difference.

@@ -325,6 +325,32 @@ BOOST_AUTO_TEST_CASE(an_event_that_nobody_saw_has_no_position) {
              R"({"event_id":"e","type":"playback","ad_id":1,"fate":"pending","lag_ms":null,"complete":false})");
 }
 
+BOOST_AUTO_TEST_CASE(settings_that_change_while_the_server_runs_are_shown_and_changed) {
+  raw_client c(start());
+  const auto put = [&](std::string_view name, std::string_view body, std::string_view more = admin) {
+    auto text = post("/admin/v1/settings/" + std::string(name), body, more);
+    return c.ask(text.replace(0, 4, "PUT"));
+  };
+  BOOST_TEST(c.ask(get("/admin/v1/settings")).status == 401);
+  BOOST_TEST(put("rate.key_burst", R"({"value":7})", "").status == 401);
+  const auto level = config::current_log_level();
+  BOOST_TEST(put("log.level", R"({"value":"error"})").body == R"({"name":"log.level","value":"error"})");
+  BOOST_TEST((config::current_log_level() == config::log_level::error));
+  BOOST_TEST(put("rate.key_burst", R"({"value":7})").body == R"({"name":"rate.key_burst","value":7})");
+  BOOST_TEST(c.ask(get("/admin/v1/settings", admin)).body ==
+             R"({"settings":[{"name":"log.level","value":"error"},{"name":"rate.key_per_second","value":0},)"
+             R"({"name":"rate.key_burst","value":7},{"name":"rate.address_per_second","value":0},)"
+             R"({"name":"rate.address_burst","value":0}]})");
+  for (auto bad : {R"({})", R"({"value":null})", R"({"value":-1})", R"({"value":1.5})", R"({"value":1000000001})",
+                   R"({"value":"7"})", R"([7])", R"({"value":1,"value":2})", ""})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(put("rate.key_burst", bad).status == 400);
+  for (auto bad : {R"({"value":"loud"})", R"({"value":1})"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(put("log.level", bad).status == 400);
+  BOOST_TEST(c.ask(get("/admin/v1/settings/rate.key_burst", admin)).body == R"({"name":"rate.key_burst","value":7})");
+  BOOST_TEST(put("http.port", R"({"value":1})").status == 404);
+  config::set_log_level(level);
+}
+
 BOOST_AUTO_TEST_CASE(a_visitor_is_erased_by_hash_or_by_address_and_agent) {
   gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(visitor_erased{{{0, 12}, {3, 7}}, false}); };
   raw_client c(start());

@@ -52,6 +52,16 @@ BOOST_AUTO_TEST_CASE(the_log_is_read_by_shard) {
   BOOST_TEST(!visible(route::log, false));
 }
 
+BOOST_AUTO_TEST_CASE(a_setting_is_named_by_its_name) {
+  BOOST_TEST((match_route("/admin/v1/settings/").where == route::settings));
+  BOOST_TEST((match_route("/admin/v1/settings/log.level").where == route::setting));
+  BOOST_TEST(match_route("/admin/v1/settings/log.level/").setting == "log.level");
+  BOOST_TEST((match_route("/admin/v1/settings/a/b").where == route::none));
+  BOOST_TEST(allowed_methods(route::setting, true) == "GET, HEAD, PUT, OPTIONS");
+  BOOST_TEST(!visible(route::settings, false));
+  BOOST_TEST(!visible(route::setting, false));
+}
+
 BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
   BOOST_TEST(allowed_methods(route::click, true) == "POST, OPTIONS");
   BOOST_TEST(allowed_methods(route::ads, true) == "GET, HEAD, POST, OPTIONS");

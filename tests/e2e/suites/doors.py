@@ -211,6 +211,50 @@ def _(t):
     equal(server.stop(), 0, "exit code")
 
 
+@suite.case("rates and the log's level change while the server runs, for all its threads, and are as configured after a restart")
+def _(t):
+    server = Server(name="live", flags={"http.loops": 2}).start()
+
+    def put(name, value):
+        return server.admin("PUT", f"/admin/v1/settings/{name}", {"value": value})
+
+    def statuses(name):
+        found = set()
+        for i in range(8):  # over as many connections: loops take turns
+            connection = server.client()
+            fields = {"event_id": f"{name}-{i}", "ad_id": 7, "user_ip": "198.51.100.7", "agent": AGENT}
+            found.add(connection.request("POST", "/api/v1/ads/click", json.dumps(fields).encode(), {"Content-Type": "application/json"}).status)
+            connection.close()
+        return found
+    equal(statuses("free"), {202}, "before")
+    put("rate.address_burst", 3).expect(200)
+    equal(put("rate.address_per_second", 1).expect(200).json(), {"name": "rate.address_per_second", "value": 1}, "what was set")
+    equal(statuses("limited"), {202, 429}, "with a rate")
+    put("rate.address_per_second", 0).expect(200)
+    equal(statuses("again"), {202}, "without it")
+    for name, value in (("rate.address_per_second", 1_000_001), ("rate.address_per_second", "fast"), ("log.level", "loud"), ("log.level", 3)):
+        put(name, value).expect_problem(400)
+    put("http.port", 1).expect_problem(404)
+
+    def requests_logged():
+        with open(server.log_paths[-1], encoding="utf-8") as file:
+            return sum(json.loads(line)["event"] == "request" for line in file)
+    equal(requests_logged(), 0, "requests in the log at info")
+    put("log.level", "debug").expect(200)
+    server.get("/healthz").expect(200)
+    check(requests_logged() >= 2, f"at debug {requests_logged()} requests stand in the log")
+    put("log.level", "warning").expect(200)
+    before = requests_logged()
+    server.get("/healthz").expect(200)
+    equal(requests_logged(), before, "requests in the log at warning")
+    put("rate.address_per_second", 1).expect(200)
+    equal(server.stop(), 0, "exit code")
+    server.start()
+    values = {s["name"]: s["value"] for s in server.admin("GET", "/admin/v1/settings").expect(200).json()["settings"]}
+    equal((values["log.level"], values["rate.address_per_second"]), ("info", 0), "after a restart")
+    equal(server.stop(), 0, "exit code")
+
+
 # ---------------------------------------------------------------- CORS
 
 @suite.case("a page of a listed origin may send and read, one of another gets no header")
