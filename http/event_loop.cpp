@@ -527,18 +527,22 @@ void event_loop::serve_other(connection& c, const request& r, unanswered& entry)
       entry.done);
   if (status == 0) return; // deferred
   entry.is_done = true;
-  meter_.record(entry.where, entry.method, status, steady_us() - entry.started_us);
+  record(entry, status);
   settle(c);
 }
 
 void event_loop::answer(unanswered& entry, const reply& r) {
   append_reply(entry.done, r, frame_of(entry));
   entry.is_done = true;
-  int64_t took_us = steady_us() - entry.started_us;
-  meter_.record(entry.where, entry.method, r.status, took_us);
+  record(entry, r.status);
+}
+
+void event_loop::record(const unanswered& entry, int status) {
+  const int64_t took_us = steady_us() - entry.started_us;
+  meter_.record(entry.where, entry.method, status, took_us);
   if (config::current_log_level() <= config::log_level::debug)
     config::log(config::log_level::debug, "http", "request", "answered",
-                {{"request_id", entry.request_id}, {"route", pattern(entry.where)}, {"status", r.status}, {"took_us", took_us}});
+                {{"request_id", entry.request_id}, {"route", pattern(entry.where)}, {"status", status}, {"took_us", took_us}});
 }
 
 // Moves what is answered, in order, to the outgoing bytes.
@@ -604,7 +608,7 @@ void event_loop::stream_outcome(connection& c, unanswered& entry, const actors::
   c.frame.reset();
   entry.is_done = true;
   stream.begin(entry.done, **answered, frame_of(entry), tick_ms_);
-  meter_.record(entry.where, entry.method, 200, steady_us() - entry.started_us);
+  record(entry, 200);
 }
 
 // A stream's connection: what is ready is sent, what the client sends is dropped, and both ends may end it.

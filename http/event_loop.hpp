@@ -92,6 +92,7 @@ private:
   void complete_one(const actors::completion& done);
   void end_if_last(connection& c, unanswered& entry) const;
   void answer(unanswered& entry, const reply& r);
+  void record(const unanswered& entry, int status);
   void settle(connection& c);
   void flush(connection& c);
   void discard(connection& c);
