@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "config/log_line.hpp"
+#include "config/log_repeats.hpp"
 
 namespace adtrack::config {
 
@@ -24,6 +25,15 @@ spdlog::logger& sink() {
     return out;
   }();
   return *logger;
+}
+
+constexpr uint32_t repeats_burst = 20;
+constexpr int64_t repeats_window_us = 10'000'000;
+constexpr size_t repeats_events_max = 1'000;
+
+log_repeats& repeats() { // likewise
+  static auto* const all = new log_repeats(repeats_burst, repeats_window_us, repeats_events_max);
+  return *all;
 }
 
 spdlog::level::level_enum spdlog_level(log_level level) {
@@ -44,7 +54,15 @@ void log(log_level level, std::string_view component, std::string_view event, st
   if (level < current_log_level()) return;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const int64_t us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-  sink().log(spdlog_level(level), log_line(us, level, component, event, message, fields));
+  log_repeats::verdict said;
+  if (level >= log_level::warning) said = repeats().ask(component, event, us);
+  if (!said.write) return;
+  auto line = log_line(us, level, component, event, message, fields);
+  if (said.left_out > 0 || said.last) line.pop_back();
+  if (said.left_out > 0) line += ",\"left_out_before\":" + std::to_string(said.left_out);
+  if (said.last) line += ",\"left_out_from_here_secs\":" + std::to_string(repeats_window_us / 1'000'000);
+  if (said.left_out > 0 || said.last) line += '}';
+  sink().log(spdlog_level(level), line);
 }
 
 void set_log_level(log_level level) { threshold.store(level, std::memory_order_relaxed); }

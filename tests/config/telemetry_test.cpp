@@ -63,6 +63,28 @@ std::string message_of(std::string_view text) { return log_line(0, log_level::in
 
 BOOST_AUTO_TEST_SUITE(telemetry_test)
 
+BOOST_AUTO_TEST_CASE(a_flood_of_one_warning_is_cut_off_and_says_so) {
+  level_guard restore;
+  captured_stderr err;
+  for (int i = 0; i < 50; ++i) {
+    log(log_level::warning, "test", "flood", "again", {{"n", i}});
+    log(log_level::info, "test", "flood", "nothing is left out of this level");
+  }
+  log(log_level::warning, "test", "other", "of its own");
+  std::vector<json> warnings;
+  size_t infos = 0;
+  for (const auto& line : err.lines()) {
+    auto parsed = json::parse(line);
+    if (parsed["level"] == "info") ++infos;
+    if (parsed["level"] == "warning") warnings.push_back(std::move(parsed));
+  }
+  BOOST_TEST(infos == 50u);
+  BOOST_REQUIRE(warnings.size() == 21u);
+  BOOST_TEST(!warnings[18].contains("left_out_from_here_secs"));
+  BOOST_TEST(warnings[19]["left_out_from_here_secs"] == 10);
+  BOOST_TEST(warnings[20]["event"] == "other");
+}
+
 BOOST_AUTO_TEST_CASE(a_line_is_one_json_object_with_its_fields_in_order) {
   const std::string line =
       log_line(1'753'200'972'879'961, log_level::warning, "log", "opened", "the log is open",
