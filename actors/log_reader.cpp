@@ -1,5 +1,7 @@
 #include "actors/log_reader.hpp"
 
+#include <prometheus/gauge.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -41,7 +43,13 @@ void log_reader_state::init(pointer self, context_ptr context, std::shared_ptr<l
   context_ = std::move(context);
   wake_ = std::move(wake);
   partitions_.resize(context_->log().partitions());
+  for (uint32_t p = 0; p < partitions_.size(); ++p) partitions_[p].waiting = &context_->metrics().shard_batches_waiting(p);
   tick();
+}
+
+void log_reader_state::set_credit(partition_state& p, uint32_t credit) const {
+  p.credit = credit;
+  p.waiting->Set(static_cast<double>(context_->options.reader_credit_batches) - credit);
 }
 
 caf::actor_clock::time_point log_reader_state::now() const { return self_->clock().now(); }
@@ -53,7 +61,7 @@ void log_reader_state::seek(shard_actor shard, uint32_t partition, uint64_t epoc
   p.epoch = epoch;
   p.next = offset;
   context_->handed->forget(partition);
-  p.credit = context_->options.reader_credit_batches;
+  set_credit(p, context_->options.reader_credit_batches);
   p.starved = false;
   p.retry_at = {};
   p.last = last;
@@ -65,7 +73,7 @@ void log_reader_state::credit(uint32_t partition, uint64_t epoch) {
   if (partition >= partitions_.size()) return;
   auto& p = partitions_[partition];
   if (p.epoch != epoch) return;
-  ++p.credit;
+  set_credit(p, p.credit + 1);
   // Only a reader that fell behind reads on here; else small batches would follow each other at the pace of applying.
   if (!p.starved) return;
   p.starved = false;
@@ -144,7 +152,7 @@ bool log_reader_state::read_one(uint32_t partition) {
   auto batch = decoder_.decode(partition, static_cast<uint32_t>(partitions_.size()), p.next, *records);
   p.next = batch.next_offset;
   p.last = batch.last;
-  --p.credit;
+  set_credit(p, p.credit - 1);
   context_->handed->add(partition, first, p.next, records->front().time_ms);
   self_->send(p.shard, apply_atom_v, p.epoch, std::move(batch));
   return log.end(partition).offset > p.next;

@@ -11,6 +11,10 @@
 #include "actors/interfaces.hpp"
 #include "storage/record_codec.hpp"
 
+namespace prometheus {
+class Gauge;
+}
+
 namespace adtrack::actors {
 
 // Carries "there is something new" from any thread to the reader, at most one message at a time. Outlives the actor system: after
@@ -46,9 +50,10 @@ private:
     uint64_t epoch = 0; // 0: no shard has asked yet
     int64_t next = 0;
     uint32_t credit = 0;
-    bool starved = false;  // there was more to read than credit
-    bool troubled = false; // the last read failed
-    record_mark last;      // below `next`; none: nothing was taken yet
+    prometheus::Gauge* waiting = nullptr; // batches that took of it
+    bool starved = false;                 // there was more to read than credit
+    bool troubled = false;                // the last read failed
+    record_mark last;                     // below `next`; none: nothing was taken yet
     // What is below `next` was found the same as it was taken, in this generation of the log.
     bool verified = false;
     uint64_t generation = 0;
@@ -59,6 +64,7 @@ private:
     log_fault fault = log_fault::none;
     caf::actor_clock::time_point retry_at{};
   };
+  void set_credit(partition_state& p, uint32_t credit) const;
   // True when there is probably more to read and credit to read it with.
   bool read_one(uint32_t partition);
   // True when reading may go on behind the last record.

@@ -128,6 +128,8 @@ struct metrics::impl {
   labelled<prometheus::Gauge, 1> shard_lag_seconds{
       gauges("adtrack_shard_lag_seconds", "Age of the oldest log record that a shard has not applied, in seconds; 0 if none."),
       {"shard"}};
+  labelled<prometheus::Gauge, 1> shard_batches_waiting{
+      gauges("adtrack_shard_batches_waiting", "Batches of records in a shard's mailbox, the one in work among them."), {"shard"}};
   prometheus::Histogram& shard_apply =
       histograms("adtrack_shard_apply_seconds", "Time in which a shard applied one batch, in seconds.").Add({}, work_seconds);
   prometheus::Histogram& query =
@@ -214,6 +216,9 @@ prometheus::Gauge& metrics::kafka_outstanding() { return impl_->kafka_outstandin
 prometheus::Gauge& metrics::shard_lag_records(uint32_t shard) { return impl_->shard_lag_records.get({std::to_string(shard)}); }
 prometheus::Gauge& metrics::shard_lag_seconds(uint32_t shard) { return impl_->shard_lag_seconds.get({std::to_string(shard)}); }
 
+prometheus::Gauge& metrics::shard_batches_waiting(uint32_t shard) {
+  return impl_->shard_batches_waiting.get({std::to_string(shard)});
+}
 prometheus::Histogram& metrics::shard_apply() { return impl_->shard_apply; }
 prometheus::Histogram& metrics::query() { return impl_->query; }
 

@@ -77,6 +77,7 @@ public:
   prometheus::Gauge& kafka_outstanding(); // records
   prometheus::Gauge& shard_lag_records(uint32_t shard);
   prometheus::Gauge& shard_lag_seconds(uint32_t shard);
+  prometheus::Gauge& shard_batches_waiting(uint32_t shard);
   prometheus::Histogram& shard_apply();                                 // seconds a batch
   prometheus::Histogram& query();                                       // seconds
   prometheus::Gauge& log_faults(uint32_t shard, std::string_view kind); // fork, gap: 1 while it lasts

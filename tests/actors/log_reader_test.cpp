@@ -2,6 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <prometheus/gauge.h>
+
+#include "config/telemetry.hpp"
 #include "storage/record_codec.hpp"
 #include "tests/support/actor_fixture.hpp"
 
@@ -131,6 +134,27 @@ BOOST_AUTO_TEST_CASE(a_shard_gets_no_more_batches_than_it_has_credit_and_all_in_
   }
   BOOST_TEST(next == 35);
   BOOST_TEST(records == 35u);
+}
+
+BOOST_AUTO_TEST_CASE(the_metric_says_how_many_batches_wait) {
+  fixture f;
+  const auto waiting = [&](uint32_t shard) { return f.metrics.shard_batches_waiting(shard).Value(); };
+  f.fill(0, 35);
+  BOOST_TEST(waiting(0) == 0);
+  f.seek(0);
+  f.advance(milliseconds(10));
+  BOOST_TEST(waiting(0) == 2);
+  BOOST_TEST(waiting(1) == 0);
+  f.credit(0); // and the next batch takes it
+  BOOST_TEST(waiting(0) == 2);
+  f.credit(0);
+  f.credit(0);
+  BOOST_TEST(waiting(0) == 1);
+  f.credit(0);
+  BOOST_TEST(waiting(0) == 0);
+  f.seek(0);
+  f.advance(milliseconds(10));
+  BOOST_TEST(waiting(0) == 2); // what it was handed before is void
 }
 
 BOOST_AUTO_TEST_CASE(partitions_take_turns) {
