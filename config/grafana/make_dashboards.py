@@ -17,7 +17,7 @@ WIDTH = 24
 
 
 def _variable(name, label, query, **more):
-    return {"name": name, "label": label, "type": "query", "datasource": SOURCE, "refresh": 2, "sort": 1, "definition": query,
+    return {"name": name, "label": label, "type": "query", "datasource": SOURCE, "refresh": 2, "sort": 1,
             "query": {"query": query, "refId": name}, **more}
 
 
@@ -32,6 +32,11 @@ def _variables(url):
         found.append({"name": "adtrack", "label": "adtrack's address", "type": "textbox", "query": url,
                       "current": {"text": url, "value": url}})
     return found
+
+
+def _link(kind, title, **more):
+    return {"type": kind, "title": title, "icon": "external link", "tooltip": "", "tags": [], "asDropdown": False, "includeVars": False, "keepTime": False,
+            "targetBlank": False, **more}
 
 
 def _thresholds(steps):
@@ -89,9 +94,9 @@ def dashboard(spec):
             panels.append(_panel(panel, number, x, y))
             x, tallest = x + panel["width"], max(tallest, panel["height"])
         y += tallest
-    links = [{"type": "dashboards", "title": "adtrack", "tags": ["adtrack"], "asDropdown": True, "keepTime": True, "includeVars": True}]
+    links = [_link("dashboards", "adtrack", tags=["adtrack"], asDropdown=True, includeVars=True, keepTime=True)]
     if spec["url"]:
-        links.append({"type": "link", "title": "Figures by ad", "url": "${adtrack}", "icon": "external link", "targetBlank": True})
+        links.append(_link("link", "Figures by ad", url="${adtrack}", targetBlank=True, tooltip="The dashboard page of a node"))
     return {"uid": spec["uid"], "title": spec["title"], "description": spec["description"], "tags": ["adtrack"], "schemaVersion": 39, "version": 1,
             "editable": True, "graphTooltip": 1, "refresh": "30s", "time": {"from": spec["since"], "to": "now"}, "timezone": "",
             "templating": {"list": _variables(spec["url"])}, "annotations": {"list": []}, "links": links, "panels": panels}

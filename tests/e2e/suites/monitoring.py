@@ -14,7 +14,7 @@ import threading
 import time
 
 import prometheus
-from harness import AGENT, ROOT, Failure, Server, Skip, Suite, check, equal, fresh_dir
+from harness import AGENT, ROOT, Failure, Server, Skip, Suite, binary_is_sanitized, check, equal, fresh_dir
 from kafka import wait_for
 from prometheus import CONFIG, DASHBOARDS, RULES, Prometheus, promtool
 
@@ -169,6 +169,13 @@ def _fork(server):
     server.start()
 
 
+def _with_a_clock(file):
+    """A server whose wall clock goes back an hour once the file is there."""
+    library = os.path.join(fresh_dir("clock"), "clock.so")
+    subprocess.run(["g++", "-std=c++20", "-O1", "-fPIC", "-shared", os.path.join(ROOT, "tests", "e2e", "clock.cpp"), "-o", library], check=True)
+    return Server(name="jumped", env={"LD_PRELOAD": library, "CLOCK_JUMP_FILE": file}).start()
+
+
 @contextlib.contextmanager
 def _overload(server):
     """Four senders at once to a node that takes one batch at a time; the number of answers by status."""
@@ -193,7 +200,7 @@ def _overload(server):
         sender.result()
 
 
-@suite.case("alerts fire for what they are for: a node that is killed, a forked log and the shard that stands still for it, 503s, a broken list, an old certificate")
+@suite.case("alerts fire for what they are for: a node that is killed, a forked log and the shard that stands still for it, 503s, a broken list, a clock that is set, an old certificate")
 def _(t):
     folder = fresh_dir("rules")
     networks = os.path.join(folder, "networks.txt")
@@ -201,6 +208,9 @@ def _(t):
         file.write("192.0.2.0/24\n")
     servers = {"killed": Server(name="killed").start(), "secured": Server(name="old-certificate", flags=_certificate(1)).start(),
                "troubled": Server(name="troubled", flags={"rules.datacenters_file": networks, "rules.reload_ms": 50, "ingest.max_in_flight_events": 1}).start()}
+    clock = os.path.join(folder, "jump")
+    if not binary_is_sanitized():  # whose runtime wants to be the first that is loaded
+        servers["jumped"] = _with_a_clock(clock)
     watched = Prometheus(servers, [prometheus.shortened(path, folder) for path in RULES], tls=["secured"])
     troubled = servers["troubled"]
     of_the_certificate = {("AdtrackCertificateExpiring", "secured"), ("AdtrackCertificateExpiresSoon", "secured")}
@@ -214,8 +224,11 @@ def _(t):
     servers["killed"].kill()
     with open(networks, "w", encoding="ascii") as file:
         file.write("nonsense\n")
+    with open(clock, "w", encoding="ascii"):
+        pass
     expected = of_the_certificate | {("AdtrackDown", "killed"), ("AdtrackRulesListUnusable", "troubled"), ("AdtrackLogFault", "troubled"), ("AdtrackShardStalled", "troubled"),
                                      ("AdtrackOverloaded", "troubled"), ("AdtrackErrorBudgetBurnFast", None), ("AdtrackErrorBudgetBurnSlow", None)}
+    expected |= {("AdtrackClockJumped", name) for name in servers if name == "jumped"}
     seen = set()
 
     def all_fire():
@@ -234,5 +247,5 @@ def _(t):
             check("<error" not in said and "<no value>" not in said, f"{rule['name']} says {said}")
     t.note(f"{len(seen)} alerts fired: {', '.join(sorted({name for name, _ in seen}))}")
     watched.kill()
-    for name in ("secured", "troubled"):
-        equal(servers[name].stop(), 0, "exit code")
+    for name in servers.keys() - {"killed"}:
+        equal(servers[name].stop(), 0, f"exit code of {name}")
