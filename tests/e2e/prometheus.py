@@ -139,6 +139,23 @@ def not_there_yet(prometheus):
     return {name for name in UPCOMING if not prometheus.query(f'{{__name__=~"{name}(_bucket)?"}}')}
 
 
+def check_rules(prometheus, exceptions, about=("",)):
+    """Prometheus can evaluate every rule, and has what they select, as far as its name begins with one of `about`. An alert's own
+    expression has data only when it fires. `exceptions`: metrics, and matchers of labels ({what: why it has no series})."""
+    rules = prometheus.rules()
+    check(rules, "there are no rules")
+    exempt, empty = not_there_yet(prometheus) | set(exceptions), {}
+    for rule in rules:
+        check(rule["health"] == "ok", lambda: f"{rule['name']}: {rule.get('lastError')}")
+        selectors = set(re.findall(r"[a-z_:][\w:]*\{[^}]*\}", rule["query"])) | {f'{{__name__=~"{name}(_bucket)?"}}' for name in families(rule["query"])}
+        for selector in selectors:
+            names = families(selector) or families(selector.replace('"', " "))
+            if any(name.startswith(about) for name in names) and not names & exempt and not any(matcher in selector for matcher in exceptions):
+                if not prometheus.query(selector):
+                    empty[selector] = rule["name"]
+    check(not empty, lambda: f"no server has what rules select: {empty}")
+
+
 def check_queries(prometheus, asked, exceptions):
     """Every expression of `asked` ((who, expression)) is understood and has data; the number that has. Exempt is what asks for a metric
     of `exceptions` ({metric: why it has no series}), as long as that has no series, or for one that the program does not have yet."""

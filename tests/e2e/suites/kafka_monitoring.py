@@ -23,10 +23,13 @@ def _event(number):
     return {"event_id": f"km-{number}", "ad_id": 1 + number % 20, "user_ip": f"198.51.100.{number % 250}", "agent": AGENT}
 
 
+OF_KAFKA = ("adtrack_kafka_", "adtrack_inbox_", "adtrack_spool_")
+
+
 def _of_kafka():
     """The queries about Kafka, the inbox and the spool."""
     return [(f"{board}, {panel}", expression) for board, panel, expression in prometheus.panels()
-            if any(name.startswith(("adtrack_kafka_", "adtrack_inbox_", "adtrack_spool_")) for name in prometheus.families(expression))]
+            if any(name.startswith(OF_KAFKA) for name in prometheus.families(expression))]
 
 
 @suite.case("every query about Kafka has data; the broker's absence, the spool and garbage in the log make their alerts fire, which end with their cause")
@@ -44,6 +47,7 @@ def _(t):
     asked = _of_kafka()
     check(len(asked) >= 10, f"only {len(asked)} queries are about Kafka")
     equal(watched.alerts(), set(), "alerts that fire while nothing is wrong")
+    prometheus.check_rules(watched, ABSENT, OF_KAFKA)
     t.note(f"{prometheus.check_queries(watched, asked, ABSENT)} of {len(asked)} queries have data")
 
     cluster.produce(inbox, [b"garbage"])
