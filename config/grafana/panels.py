@@ -100,7 +100,7 @@ INGEST_BOARD = {
                   ("{{reason}}", f"sum by (reason) ({rate('adtrack_events_invalid_total')})"), stack=True),
             graph("Refused by reason", "Events that were not taken. overloaded, not_durable and no_answer are the server's own doing; the others are the sender's.", "cps",
                   ("{{reason}}", f"sum by (reason) ({rate('adtrack_events_rejected_total')})"), stack=True),
-            graph("Late", "Events whose time lay behind what its shard had already seen.", "cps", ("{{type}}", f"sum by (type) ({rate('adtrack_events_late_total')})")),
+            graph("Late", "Counted events that are more than an hour older than their record in the log: a sender that held them back, or a wrong clock.", "cps", ("{{type}}", f"sum by (type) ({rate('adtrack_events_late_total')})")),
             graph("In flight", "Events accepted and not yet durable; at ingest.max_in_flight_events the answer is 503.", "short", ("{{instance}}", at("adtrack_events_in_flight"))),
         ]),
         ("Requests", [
@@ -150,7 +150,7 @@ SHARDS = {
             graph("Queries a second", "Analytics queries answered.", "reqps", ("{{instance}}", f"sum by (instance) ({rate('adtrack_query_seconds_count')})")),
             graph("Mailboxes", "Messages that wait for an actor, the 10 longest.", "short", ("{{instance}} {{actor}}", f"topk(10, {at('adtrack_mailbox_messages')})")),
             stat("Shards with a faulty log", "Shards whose log forked or lacks records; they count nothing over it.", "short", f"sum({at('adtrack_log_faults')})", ("green", 1, "red"), width=8),
-            stat("Stores that take no writes", "Stores whose compactions cannot keep up, or whose disk refused a write.", "short", f"sum({at('adtrack_rocksdb_write_stopped')})",
+            stat("Stores that take no writes", "Stores that wait for their compactions.", "short", f"sum({at('adtrack_rocksdb_write_stopped')})",
                  ("green", 1, "red"), width=8),
             stat("Shards followed", "Shards whose lag is known, over the chosen nodes.", "short", f"count({at('adtrack_shard_lag_seconds')} >= 0) or vector(0)", width=8),
         ]),
