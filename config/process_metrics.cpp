@@ -3,12 +3,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace adtrack::config {
 
@@ -78,10 +80,24 @@ void add_descriptors(std::vector<prometheus::MetricFamily>& out) {
                          static_cast<double>(limit.rlim_cur)));
 }
 
+template <class Clock>
+int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
+}
+
 } // namespace
+
+process_metrics::process_metrics(std::function<int64_t()> wall_ahead_ms) : wall_ahead_ms_(std::move(wall_ahead_ms)) {
+  if (!wall_ahead_ms_) wall_ahead_ms_ = [] { return now_ms<std::chrono::system_clock>() - now_ms<std::chrono::steady_clock>(); };
+  wall_ahead_at_start_ms_ = wall_ahead_ms_();
+}
 
 std::vector<prometheus::MetricFamily> process_metrics::Collect() const {
   std::vector<prometheus::MetricFamily> out;
+  const auto jumped_ms = wall_ahead_ms_() - wall_ahead_at_start_ms_;
+  out.push_back(single("adtrack_clock_jump_seconds",
+                       "How far the wall clock has left the monotonic clock since the start, in seconds: ahead of it above 0.",
+                       prometheus::MetricType::Gauge, static_cast<double>(jumped_ms) / 1'000));
   add_stat(out);
   add_descriptors(out);
   return out;

@@ -21,8 +21,9 @@ packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zli
   libmaxminddb0 uap-core tzdata curl)
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
-# For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, and put an nginx before adtrackd.
-packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 nginx-light slowhttptest cpulimit python3 python3-venv clang libclang-rt-14-dev llvm)
+# For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, put an nginx before adtrackd,
+# and hold the rules and dashboards against a Prometheus and its promtool.
+packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 nginx-light prometheus slowhttptest cpulimit python3 python3-venv clang libclang-rt-14-dev llvm)
 # For the checks beyond the tests.
 packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
 
@@ -53,10 +54,13 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   as_root apt-get update -q || die "apt-get update failed: is there a network, and are the package sources right?"
   as_root apt-get install -q -y --no-install-recommends "${missing[@]}" || die "these packages could not be installed: ${missing[*]} (adtrack needs Debian 12)"
-  # Debian starts what it installs; tests and benchmarks run an nginx of their own and want no other beside it.
-  case " ${missing[*]} " in
-  *" nginx-light "*) if [ -d /run/systemd/system ]; then as_root systemctl disable --now nginx; fi ;;
-  esac
+  # Debian starts what it installs; tests and benchmarks run an nginx and a Prometheus of their own and want no others beside them.
+  local service
+  for service in nginx prometheus; do
+    case " ${missing[*]} " in
+    *" $service "* | *" $service-light "*) if [ -d /run/systemd/system ]; then as_root systemctl disable --now "$service"; fi ;;
+    esac
+  done
 }
 
 # build PRESET [TARGET...]: configures and builds in build/PRESET; everything when no target is named.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/metrics_text.hpp"
+#include "config/process_metrics.hpp"
 #include "config/telemetry.hpp"
 
 using namespace adtrack::config;
@@ -125,6 +126,18 @@ BOOST_AUTO_TEST_CASE(rendering_goes_on_beside_counting) {
   for (int i = 0; i < 20; ++i) BOOST_TEST(!m.render().empty());
   counting.join();
   BOOST_TEST(value_of(m.render(), R"(http_request_duration_seconds_count{method="GET",route="/x",status="2xx"})") == 1'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_wall_clock_that_jumps_is_seen_whichever_way) {
+  int64_t wall_ahead_ms = 1'700'000'000'000;
+  const process_metrics figures([&] { return wall_ahead_ms; });
+  const auto jump = [&] { return value_of(metrics_text(figures.Collect()), "adtrack_clock_jump_seconds"); };
+  BOOST_TEST(jump() == 0);
+  wall_ahead_ms += 90'500;
+  BOOST_TEST(jump() == 90.5);
+  wall_ahead_ms -= 400'500;
+  BOOST_TEST(jump() == -310);
+  BOOST_TEST(std::abs(value_of(metrics_text(process_metrics().Collect()), "adtrack_clock_jump_seconds")) < 1);
 }
 
 BOOST_AUTO_TEST_CASE(the_process_s_own_figures_are_there_and_plausible) {

@@ -1,6 +1,6 @@
 // Preloaded into a server, it makes the wall clock stand CLOCK_DAYS_AGO days in the past, so that a test can let days of log time
-// pass between two starts. The monotonic clock is untouched, and absolute deadlines of the wall clock are moved back to the true
-// one.
+// pass between two starts; and an hour in the past from when a file CLOCK_JUMP_FILE is there. The monotonic clock is untouched, and
+// absolute deadlines of the wall clock are moved back to the true one.
 #include <cstdlib>
 #include <ctime>
 #include <pthread.h>
@@ -15,7 +15,8 @@ time_t behind() {
     const char* days = std::getenv("CLOCK_DAYS_AGO");
     return days == nullptr ? time_t{0} : std::strtol(days, nullptr, 10) * 86'400;
   }();
-  return seconds;
+  static const char* const jump = std::getenv("CLOCK_JUMP_FILE");
+  return seconds + (jump != nullptr && access(jump, F_OK) == 0 ? 3'600 : 0);
 }
 
 } // namespace
