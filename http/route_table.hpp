@@ -29,14 +29,17 @@ enum class route : uint8_t {
   digest,
   stream,
   log,
-  visitors
+  visitors,
+  dashboard,
+  dashboard_file
 };
-inline constexpr size_t route_count = 20;
+inline constexpr size_t route_count = 22;
 
 struct route_match {
   route where = route::none;
   uint64_t ad_id = 0;   // of route::ad and the visits
   uint32_t shard = 0;   // of route::digest and log
+  size_t file = 0;      // of route::dashboard and dashboard_file: which of dashboard_files
   std::string event_id; // of route::event, decoded
 };
 
