@@ -5,6 +5,7 @@
 
 #include "config/telemetry.hpp"
 #include "http/csv.hpp"
+#include "http/dashboard.hpp"
 #include "http/json_text.hpp"
 #include "http/log_lines.hpp"
 #include "http/openapi.hpp"
@@ -294,6 +295,8 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
     now.body = metrics_page_;
     return false;
   case route::openapi: now = json_reply(200, std::string(openapi_document)); return false;
+  case route::dashboard:
+  case route::dashboard_file: now = dashboard_reply(r.target.file, r.value(header::if_none_match)); return false;
   case route::healthz: now = json_reply(200, "{\"status\":\"ok\"}"); return false;
   case route::readyz: now = ready(r); return false;
   case route::visit_click:

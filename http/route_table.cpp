@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "http/dashboard_files.hpp"
 #include "http/query_string.hpp"
 #include "model/event.hpp"
 
@@ -45,6 +46,8 @@ constexpr std::array<entry, route_count> entries = {{
     {"/admin/v1/visitors", deletes, deletes},
     {"/admin/v1/settings", reads, reads},
     {"/admin/v1/settings/{name}", reads | bit(http_method::put), reads | bit(http_method::put)},
+    {"/", reads},
+    {"/dashboard/{file}", reads},
 }};
 
 unsigned methods(route where, bool admin_calls) {
@@ -57,6 +60,7 @@ constexpr std::string_view event_prefix = "/api/v1/events/";
 constexpr std::string_view shards_prefix = "/admin/v1/shards/";
 constexpr std::string_view log_prefix = "/admin/v1/log/";
 constexpr std::string_view settings_prefix = "/admin/v1/settings/";
+constexpr std::string_view dashboard_prefix = "/dashboard/";
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
@@ -99,8 +103,18 @@ route_match match_setting(std::string_view name) {
   return found;
 }
 
+route_match match_dashboard_file(std::string_view name) {
+  route_match found;
+  for (size_t i = 1; i < dashboard_file_count; ++i) {
+    if (dashboard_files[i].name != name) continue;
+    found.where = route::dashboard_file;
+    found.file = i;
+  }
+  return found;
+}
+
 route_match match_plain(std::string_view path) {
-  if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  if (path.size() > 2 && path.back() == '/') path.remove_suffix(1);
   for (size_t i = 1; i < route_count; ++i)
     if (entries[i].pattern == path && path.find('{') == std::string_view::npos) {
       route_match found;
@@ -110,6 +124,7 @@ route_match match_plain(std::string_view path) {
   if (starts_with(path, shards_prefix)) return match_shard(path.substr(shards_prefix.size()));
   if (starts_with(path, log_prefix)) return match_log(path.substr(log_prefix.size()));
   if (starts_with(path, settings_prefix)) return match_setting(path.substr(settings_prefix.size()));
+  if (starts_with(path, dashboard_prefix)) return match_dashboard_file(path.substr(dashboard_prefix.size()));
   if (!starts_with(path, ads_prefix)) return {};
   auto id = path.substr(ads_prefix.size());
   const auto slash = std::min(id.find('/'), id.size());

@@ -78,6 +78,9 @@ hints() {
 
 adtrackd runs (process $(running_pid)) at $base. Try:
 
+  # the dashboard, in a browser
+  $base/
+
   # the ads
   curl '$base/api/v1/ads?page=1&limit=10'
 

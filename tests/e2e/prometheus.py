@@ -19,13 +19,6 @@ CONFIG = os.path.join(harness.ROOT, "config", "prometheus")
 DASHBOARDS = sorted(glob.glob(os.path.join(harness.ROOT, "config", "grafana", "dashboards", "*.json")))
 RULES = [os.path.join(CONFIG, name) for name in ("recording_rules.yml", "alerts.yml")]
 
-# Metrics that the program does not have yet: what asks for one is not checked as long as it is missing. To be deleted once all are there.
-UPCOMING = {"http_requests_in_flight", "adtrack_ready", "adtrack_log_sync_seconds", "adtrack_rocksdb_size_bytes", "adtrack_rocksdb_memory_bytes",
-            "adtrack_rocksdb_pending_compaction_bytes", "adtrack_rocksdb_running_compactions", "adtrack_rocksdb_write_stopped", "adtrack_disk_free_bytes",
-            "adtrack_disk_size_bytes", "adtrack_spool_capacity_bytes", "adtrack_kafka_queue_messages", "adtrack_kafka_retries_total",
-            "adtrack_events_late_total", "adtrack_mailbox_messages"}
-# What is computed of others goes by the first that it is computed of.
-RECORDED = {"instance:adtrack_disk_free:ratio": "adtrack_disk_free_bytes", "instance:adtrack_spool_used:ratio": "adtrack_spool_capacity_bytes"}
 _FAMILY = re.compile(r"_(bucket|sum|count)$")
 _SHORT = {"5m": 5, "10m": 5, "15m": 6, "30m": 6, "1h": 8, "2h": 8, "6h": 10, "1d": 12, "3d": 14}
 MOST_SERIES = 25
@@ -132,12 +125,7 @@ def families(expression):
     """The metrics that an expression asks for."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     names = re.findall(r"\b((?:adtrack|http|process)_\w+|\w+:\w+:\w+|up|ALERTS)\b", bare)
-    return {_FAMILY.sub("", RECORDED.get(name, name)) for name in names}
-
-
-def not_there_yet(prometheus):
-    """Of UPCOMING, what the scraped servers have not."""
-    return {name for name in UPCOMING if not prometheus.query(f'{{__name__=~"{name}(_bucket)?"}}')}
+    return {_FAMILY.sub("", name) for name in names}
 
 
 def check_rules(prometheus, exceptions, about=("",)):
@@ -145,7 +133,7 @@ def check_rules(prometheus, exceptions, about=("",)):
     expression has data only when it fires. `exceptions`: metrics, and matchers of labels ({what: why it has no series})."""
     rules = prometheus.rules()
     check(rules, "there are no rules")
-    exempt, empty = not_there_yet(prometheus) | set(exceptions), {}
+    exempt, empty = set(exceptions), {}
     for rule in rules:
         check(rule["health"] == "ok", lambda: f"{rule['name']}: {rule.get('lastError')}")
         selectors = set(re.findall(r"[a-z_:][\w:]*\{[^}]*\}", rule["query"])) | {f'{{__name__=~"{name}(_bucket)?"}}' for name in families(rule["query"])}
@@ -159,11 +147,10 @@ def check_rules(prometheus, exceptions, about=("",)):
 
 def check_queries(prometheus, asked, exceptions):
     """Every expression of `asked` ((who, expression)) is understood and has data; the number that has. Exempt is what asks for a metric
-    of `exceptions` ({metric: why it has no series}), as long as that has no series, or for one that the program does not have yet."""
+    of `exceptions` ({metric: why it has no series}), as long as that has no series."""
     for name in exceptions:
         check(not prometheus.query(f'{{__name__="{name}"}}'), f"{name} has series now: it is no exception")
-    exempt = not_there_yet(prometheus) | set(exceptions)
-    empty, answered = [], 0
+    exempt, empty, answered = set(exceptions), [], 0
     for who, expression in asked:
         series = prometheus.query(expression)
         check(len(series) <= MOST_SERIES, lambda: f"{who} has {len(series)} series: {expression}")

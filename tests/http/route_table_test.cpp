@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "http/dashboard_files.hpp"
+
 using namespace adtrack::http;
 
 BOOST_AUTO_TEST_SUITE(http_route_table)
@@ -27,7 +29,7 @@ BOOST_AUTO_TEST_CASE(an_ad_is_named_by_a_number_in_range) {
   BOOST_TEST((match_route("/api/v1/ads/9007199254740991").where == route::ad));
   for (auto bad : {"/api/v1/ads/0", "/api/v1/ads/01", "/api/v1/ads/-1", "/api/v1/ads/x", "/api/v1/ads/1x",
                    "/api/v1/ads/9007199254740992", "/api/v1/ads/%zz", "/api/v1/ads/99999999999999999999", "/api/v1/ads/1/2",
-                   "/api/v1/ads//", "/api/v1/ads/{id}", "/", "", "*", "/api%2Fv1/ads", "/API/v1/ads", "/api/v1/ads/32%00"})
+                   "/api/v1/ads//", "/api/v1/ads/{id}", "//", "", "*", "/api%2Fv1/ads", "/API/v1/ads", "/api/v1/ads/32%00"})
     BOOST_TEST_CONTEXT(bad) BOOST_TEST((match_route(bad).where == route::none));
 }
 
@@ -60,6 +62,19 @@ BOOST_AUTO_TEST_CASE(a_setting_is_named_by_its_name) {
   BOOST_TEST(allowed_methods(route::setting, true) == "GET, HEAD, PUT, OPTIONS");
   BOOST_TEST(!visible(route::settings, false));
   BOOST_TEST(!visible(route::setting, false));
+}
+
+BOOST_AUTO_TEST_CASE(the_dashboard_is_the_root_and_its_files_are_those_that_there_are) {
+  BOOST_TEST((match_route("/").where == route::dashboard));
+  BOOST_TEST(match_route("/").file == 0u);
+  auto script = match_route("/dashboard/dashboard.js");
+  BOOST_TEST((script.where == route::dashboard_file));
+  BOOST_TEST(dashboard_files[script.file].name == "dashboard.js");
+  for (auto none :
+       {"/dashboard", "/dashboard/", "/dashboard/index.html", "/dashboard/x.js", "/dashboard/../api.cpp", "/index.html"})
+    BOOST_TEST_CONTEXT(none) BOOST_TEST((match_route(none).where == route::none));
+  BOOST_TEST(visible(route::dashboard, false));
+  BOOST_TEST(allowed_methods(route::dashboard, false) == "GET, HEAD, OPTIONS");
 }
 
 BOOST_AUTO_TEST_CASE(methods_are_those_of_the_contract) {
