@@ -30,6 +30,7 @@ ABSENT = {
     "adtrack_kafka_errors_total": "only with Kafka, once there was one",
     "adtrack_inbox_records_total": "only with Kafka's inbox",
     "adtrack_quarantined_total": "only once a record could not be read",
+    "instance:adtrack_spool_used:ratio": "only with Kafka's spool",
     "ALERTS": "only while something is wrong",
 }
 # The same of some values of a label.
