@@ -23,6 +23,7 @@
 #include "http/server.hpp"
 #include "storage/background.hpp"
 #include "storage/catalogue.hpp"
+#include "storage/checkpoints.hpp"
 #include "storage/data_dir.hpp"
 #include "storage/kafka_inbox.hpp"
 #include "storage/kafka_log.hpp"
@@ -256,7 +257,7 @@ storage::result<storage::kafka_options> kafka_options_of(const settings& s) {
 struct opened_log {
   std::shared_ptr<storage::event_log> log;
   const storage::kafka_log* kafka = nullptr;
-  const storage::spooled_log* spooled = nullptr;
+  storage::spooled_log* spooled = nullptr;
   std::shared_ptr<storage::database_watch> database = {};
 };
 
@@ -439,6 +440,9 @@ int run(const settings& s, const sigset_t& signals) {
   shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
   actors::node_parts parts;
   parts.log = log->log;
+  parts.spool = log->spooled;
+  parts.checkpoints =
+      std::make_shared<storage::checkpoints>(std::filesystem::absolute((*dir)->checkpoints_path()).lexically_normal().string());
   parts.quarantine = std::shared_ptr<storage::quarantine>(std::move(*quarantine));
   parts.open_engine = [&s, &dir = **dir, &shared](uint32_t shard) { return open_shard(s, dir, shared, shard); };
   parts.open_catalogue = [&dir = **dir, &kafka = *kafka, on_kafka]() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
@@ -497,6 +501,26 @@ int run(const settings& s, const sigset_t& signals) {
   return 0;
 }
 
+// One line of JSON a shard, from its store alone: no log is opened, nothing is applied.
+int print_digests(const settings& s) {
+  config::set_log_level(log_level::warning);
+  auto dir = storage::data_dir::open(s.data.dir);
+  if (!dir.ok()) return refuse(dir.why.message);
+  shard_resources shared;
+  shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
+  for (uint32_t shard = 0; shard < s.log.shards; ++shard) {
+    if (!std::filesystem::exists((*dir)->shard_path(shard)))
+      return refuse("there is no shard " + std::to_string(shard) + " in " + s.data.dir + ": is log.shards as it was?");
+    auto engine = open_shard(s, **dir, shared, shard);
+    if (!engine.ok()) return refuse(engine.why.message);
+    auto digest = (*engine)->digest();
+    if (!digest.ok()) return refuse(digest.why.message);
+    std::printf("{\"shard\":%u,\"offset\":%lld,\"digest\":\"%s\"}\n", shard, static_cast<long long>(digest->offset),
+                digest->value.c_str());
+  }
+  return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -512,12 +536,13 @@ int main(int argc, char** argv) {
   switch (start.action) {
   case config::start_action::print: std::fputs(start.text.c_str(), stdout); return 0;
   case config::start_action::refuse: std::fputs(start.text.c_str(), stderr); return exit_refused;
+  case config::start_action::digests:
   case config::start_action::run: break;
   }
   config::set_log_level(start.values.log.level);
   raise_descriptor_limit(start.values.http.max_connections + start.values.admin.max_connections + 1'024);
   try {
-    return run(start.values, signals);
+    return start.action == config::start_action::digests ? print_digests(start.values) : run(start.values, signals);
   } catch (const std::exception& e) {
     return refuse(std::string("cannot go on: ") + e.what(), exit_failed);
   }

@@ -197,6 +197,7 @@ start_request read_settings(int argc, const char* const* argv, const char* const
   app.set_help_flag("");
   CLI::Option* help = app.add_flag("--help,-h");
   CLI::Option* version = app.add_flag("--version");
+  CLI::Option* digests = app.add_flag("--digests");
   CLI::Option* markdown = app.add_flag("--settings-markdown");
   CLI::Option* toml = app.add_flag("--settings-toml");
   app.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -222,6 +223,7 @@ start_request read_settings(int argc, const char* const* argv, const char* const
   if (wrong.empty()) wrong = check_together(out.values);
   if (!wrong.empty()) return refuse(wrong);
   out.changed = values.changed();
+  if (digests->count() > 0) out.action = start_action::digests;
   return out;
 }
 

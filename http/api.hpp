@@ -45,6 +45,8 @@ struct awaited {
     digest,
     log,
     erasure,
+    held,
+    checkpoint,
     stream
   };
   kind what = kind::ingest;
@@ -102,6 +104,8 @@ private:
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_stream(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_held(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_checkpoint(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_log(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_setting(const request& r, reply& now);

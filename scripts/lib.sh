@@ -23,7 +23,7 @@ packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zli
 packages_kafka=(openjdk-17-jre-headless maven openssl)
 # For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, put an nginx before adtrackd,
 # hold the rules and dashboards against a Prometheus and its promtool, and look at the dashboard with Chromium.
-packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
+packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat rclone librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
   python3 python3-venv clang libclang-rt-14-dev llvm)
 # For the checks beyond the tests.
 packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)

@@ -23,7 +23,7 @@ import kafka  # noqa: E402
 from stillness import Stillness  # noqa: E402
 
 # In the order in which a reader wants to know; the short ones first. These run on either log, each line says on which.
-SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "traffic", "analytics", "windows", "series", "oracle", "duplicates", "fates", "imports", "exports", "replays", "streams", "metrics",
+SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "traffic", "analytics", "windows", "series", "oracle", "duplicates", "fates", "imports", "exports", "backups", "replays", "streams", "metrics",
           "operations", "doors", "privacy", "erasures",
           "freshness",
           "restart", "kill9", "million", "memory"]
