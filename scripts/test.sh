@@ -129,6 +129,7 @@ fuzz() {
 }
 
 install_packages "${packages_test[@]}"
+install_docker
 build release
 start_kafka
 say "unit and integration suites"
