@@ -69,7 +69,8 @@ class Engine:
         else:
             command = ["unshare", "--mount", *daemon, "--bridge=none", "--iptables=false", "--ip6tables=false"]
         with open(self._path("log"), "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**self.environment, "PATH": _PATH}, start_new_session=True)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**self.environment, "PATH": _PATH},
+                                            start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
         while subprocess.run([_program("docker"), "version"], env=self.environment, capture_output=True, check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:

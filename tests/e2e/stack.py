@@ -71,8 +71,8 @@ def _make_stand_ins(engine):
     def made(path, owner=0):
         os.makedirs(os.path.join(folder, path))
         os.chown(os.path.join(folder, path), owner, owner)
-    for path, owner in {"usr": 0, "etc/kafka/docker": 0, "mnt/shared/config": 0, "opt/kafka/jars": 0, "opt/kafka/config": 1000, "var/lib/kafka/data": 1000, "prometheus": 65534,
-                        "var/lib/grafana": 472, "tmp": 0}.items():
+    for path, owner in {"usr": 0, "etc/kafka/docker": 0, "mnt/shared/config": 0, "opt/kafka/jars": 0, "opt/kafka/config": 1000, "var/lib/kafka/data": 1000,
+                        "prometheus": 65534, "var/lib/grafana": 472, "tmp": 0}.items():
         made(path, owner)
     os.chmod(os.path.join(folder, "tmp"), 0o1777)
     for name in ("bin", "sbin", "lib", "lib64"):

@@ -21,6 +21,7 @@ from stack import SERVICES, Stack, ask, engine_with_image, wait_ready
 CLICK, ANALYTICS = "/api/v1/ads/click", "/api/v1/ads/analytics"
 MOST_BYTES = 50_000_000
 HARDENED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+PUBLISHED = {"adtrackd": {"8080/tcp": ["0.0.0.0"]}, "kafka": {}, "prometheus": {"9090/tcp": ["127.0.0.1"]}, "grafana": {"3000/tcp": ["127.0.0.1"]}}
 SECONDS_TO_SEE = 2  # a click
 
 kept = {}  # the engine with the image, and the stack; or why there is none
@@ -32,7 +33,8 @@ def close():
     kept.clear()
 
 
-suite = Suite("containers", "the image is small, not root and healthy, stops without a loss; docker compose up is a whole that shows clicks at once", close=close)
+suite = Suite("containers", "the image is small, not root and healthy, and stops without a loss; docker compose up is a whole that shows clicks at once",
+              close=close)
 
 
 def _once(name, make):
@@ -101,7 +103,8 @@ def _(t):
     equal([name for name in files if re.search(r"(^|/)s?bin/.", name)], ["usr/local/bin/adtrackd"], "programs")
     equal([name for name, file in files.items() if file.uid != 0], ["var/lib/adtrack"], "what is not root's")
     equal([name for name, file in files.items() if file.mode & 0o6000 or (file.mode & 0o002 and not file.issym())], [], "set-id or writable for all")
-    for name in ("etc/ssl/certs/ca-certificates.crt", "usr/share/zoneinfo/Europe/Paris", "usr/share/uap-core/regexes.yaml", "usr/share/doc/librocksdb7.8/copyright"):
+    for name in ("etc/ssl/certs/ca-certificates.crt", "usr/share/zoneinfo/Europe/Paris", "usr/share/uap-core/regexes.yaml",
+                 "usr/share/doc/librocksdb7.8/copyright"):
         check(name in files and (files[name].size > 0 or files[name].islnk()), f"{name} is missing")
 
 
@@ -205,8 +208,8 @@ def _(t):
         equal(host["ReadonlyRootfs"], service != "kafka", f"read-only root file system of {service}")
         equal(host["RestartPolicy"]["Name"], "unless-stopped", f"restart of {service}")
         equal(host["LogConfig"], {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}, f"log of {service}")
-        published = {port: sorted({each["HostIp"] for each in bound or []}) for port, bound in (host["PortBindings"] or {}).items()}
-        equal(published, {"adtrackd": {"8080/tcp": [""]}, "kafka": {}, "prometheus": {"9090/tcp": ["127.0.0.1"]}, "grafana": {"3000/tcp": ["127.0.0.1"]}}[service], f"ports of {service}")
+        published = {port: sorted({each["HostIp"] or "0.0.0.0" for each in bound or []}) for port, bound in (host["PortBindings"] or {}).items()}
+        equal(published, PUBLISHED[service], f"ports of {service}")
         with open(f"/proc/{about['State']['Pid']}/status", encoding="ascii") as file:
             check("Uid:\t0\t" not in file.read(), f"{service} runs as root")
 
