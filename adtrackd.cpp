@@ -19,6 +19,7 @@
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
 #include "http/event_parser.hpp"
+#include "http/health_check.hpp"
 #include "http/repeater.hpp"
 #include "http/server.hpp"
 #include "storage/background.hpp"
@@ -48,6 +49,7 @@ using clock = std::chrono::steady_clock;
 constexpr size_t mib = 1 << 20;
 constexpr int exit_refused = 2; // settings or data do not allow a start
 constexpr int exit_failed = 1;
+constexpr int64_t health_timeout_ms = 2'000;
 
 int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -521,6 +523,12 @@ int print_digests(const settings& s) {
   return 0;
 }
 
+int check_health(const settings& s) {
+  const std::string why = http::check_health(s.http.host, s.http.port, !s.tls.certificate_file.empty(), health_timeout_ms);
+  if (!why.empty()) std::fprintf(stderr, "%s\n", why.c_str());
+  return why.empty() ? 0 : exit_failed;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -534,6 +542,7 @@ int main(int argc, char** argv) {
 
   auto start = config::read_settings(argc, argv, environ);
   switch (start.action) {
+  case config::start_action::check_health: return check_health(start.values);
   case config::start_action::print: std::fputs(start.text.c_str(), stdout); return 0;
   case config::start_action::refuse: std::fputs(start.text.c_str(), stderr); return exit_refused;
   case config::start_action::digests:

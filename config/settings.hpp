@@ -230,10 +230,11 @@ struct changed_setting {
 };
 
 enum class start_action : uint8_t {
-  run,     // `values` are good
-  digests, // `values` are good; only say what the shards in data.dir hold
-  print,   // --help and the like: write `text` to standard output, exit 0
-  refuse   // write `text`, one sentence and a line end, to standard error, exit 2
+  run,          // `values` are good
+  check_health, // --check-health: `values` are good, and say which server to ask
+  digests,      // --digests: `values` are good; only say what the shards in data.dir hold
+  print,        // --help and the like: write `text` to standard output, exit 0
+  refuse        // write `text`, one sentence and a line end, to standard error, exit 2
 };
 
 struct start_request {

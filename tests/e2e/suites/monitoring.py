@@ -85,7 +85,7 @@ def _certificate(days):
 
 @suite.case("promtool has nothing to say about the configuration and the rules, nor about the metrics of a server that was used")
 def _(t):
-    equal(promtool("check", "config", "prometheus.yml")[0], 0, "promtool check config")
+    equal(promtool("check", "config", "prometheus.yml", "compose.yml")[0], 0, "promtool check config")
     _load(t.server, 0, _ad(t.server))
     page = t.server.get("/metrics").expect(200).body.decode()
     equal(promtool("check", "metrics", text=page), (0, ""), "promtool check metrics")

@@ -3,9 +3,10 @@
 import json
 import os
 import re
+import signal
 import time
 
-from harness import AGENT, Server, Skip, Suite, check, equal, raw_connect, read_reply, run_refused, write_key_file
+from harness import AGENT, Server, Skip, Suite, check, check_health, equal, raw_connect, read_reply, run_refused, write_key_file
 from load import Events, Ledger, Load
 
 suite = Suite("operations", "contract sections 6 and 7: settings, one process a directory, SIGTERM, JSON logs")
@@ -145,6 +146,24 @@ def _(t):
         for name in ("time", "level", "event", "message"):
             check(name in entry, f"a log line lacks {name}: {line}")
         check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["time"]), f"time of {line}")
+
+
+@suite.case("--check-health says by its exit code whether the server of the same settings is alive, and takes only their names")
+def _(t):
+    server = Server(name="check-health").start()
+    equal(check_health(server), (0, ""), "of a server that runs")
+    equal(check_health(server, host="0.0.0.0"), (0, ""), "of one that binds every address")
+    server.process.send_signal(signal.SIGSTOP)
+    code, said = check_health(server)
+    server.process.send_signal(signal.SIGCONT)
+    check(code == 1 and "no answer" in said, f"of one that stands still: {code} {said!r}")
+    equal(server.stop(), 0, "exit code")
+    code, said = check_health(server)
+    check(code == 1 and f":{server.port}/healthz" in said, f"of one that has ended: {code} {said!r}")
+    code, said = check_health(server, port=0)
+    check(code == 2 and "http.port" in said, f"of no port: {code} {said!r}")
+    code, said = check_health(server, more=["--http.prot", "1"])
+    check(code == 2 and "http.prot" in said, f"with an unknown flag: {code} {said!r}")
 
 
 @suite.case("SIGTERM answers what is in flight and exits 0 within 10 s, whatever idle and half-sent connections hang on")
