@@ -156,7 +156,7 @@ look() {
   fi
   wait_ready "http://127.0.0.1:$port" || code=1
   [ "$code" != 0 ] || python3 "$root/scripts/upgrade_notes.py" "$2" "$state/notes" --url "http://127.0.0.1:$port" --key-file "$state/token" \
-    --patience "$ready_secs" || code=1
+    --patience "$ready_secs" 9>&- || code=1
   end_look
   return "$code"
 }
@@ -175,7 +175,7 @@ end_look() {
 # The binary of a package, on standard output.
 program_of() { dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/bin/adtrackd; }
 
-install_package() { ADTRACK_LEAVE_STOPPED=1 DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold -i "$1" 9>&-; }
+install_package() { ADTRACK_LEAVE_STOPPED=1 DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold -i "$1"; }
 
 # put_in_place KIND: old or new, out of $state.
 put_in_place() {
@@ -241,7 +241,8 @@ fi
 mkdir -p "$state" && chmod 0755 "$state"
 state=$(cd "$state" && pwd)
 exec 9>"$state/lock"
-flock -n 9 || not_begun "another upgrade is under way"
+# What an upgrade that was killed had just called may hold it for a moment; dpkg until it is done.
+flock -w 10 9 || not_begun "another upgrade is under way"
 
 if [ -e "$state/begun" ]; then
   say "an upgrade was broken off: the old adtrackd is put back first"

@@ -65,7 +65,7 @@ def run(options):
     with open(options.file, encoding="utf-8") as file:
         before = json.load(file)
     found, compared = differences(before, notes)
-    for sentence in found[:5]:
+    for sentence in found[:10]:
         print(sentence)
     if not found:
         moved = len(notes["digests"]) - compared

@@ -193,7 +193,7 @@ def _(t):
         host.machine.run("systemctl", "restart", "adtrackd")
 
 
-@suite.case("upgrade.sh under load: back from a package whose program ends, forth to one that serves, nothing lost or doubled, settings kept")
+@suite.case("upgrade.sh under load: back from a package whose program ends, killed, forth to one that serves; nothing lost or doubled, settings kept")
 def _(t):
     with _inside() as host:
         upgrade, before = "/usr/share/adtrack/scripts/upgrade.sh", host.version()
@@ -203,8 +203,11 @@ def _(t):
         with UnderLoad(t, host, other_ads=[70_000]):
             check("did not get ready" in host.machine.run(upgrade, bad, code=1), "it says why it went back")
             equal(host.version(), before, "the version after a way back")
+            broken_off = host.machine.run("timeout", "--foreground", "--signal=KILL", "1", upgrade, good, code=None)
+            t.note("killed after: " + broken_off.strip().splitlines()[-1])
             said = host.machine.run(upgrade, good)
             t.note(said.strip().splitlines()[-1])
+            check("was broken off" in said or "upgraded" in broken_off, f"{broken_off} and then {said}")
         equal(host.version(), "installed 0.9.2", "the version after an upgrade")
         check("# of the operator" in host.machine.run("cat", "/etc/adtrack/adtrackd.toml"), "the operator's settings are gone")
         equal(host.machine.run("ls", "/var/cache/adtrack").split(), ["adtrack_0.9.2_amd64.deb", "upgrade"], "what is kept for a way back")
