@@ -71,13 +71,18 @@ hints() {
 
 adtrackd runs, and listens where /etc/adtrack/adtrackd.toml says: this machine only, at first. Next:
 
-  systemctl status adtrackd; journalctl -u adtrackd     # how it is, and what it logs
+  systemctl status adtrackd; journalctl -u adtrackd
+      # how it is, and what it logs
   curl http://127.0.0.1:8080/readyz
-  $scripts/make-key.sh NAME >>/etc/adtrack/ingest.keys    # then ingest.key_file and read.key_file in the settings, before
-                                                         # http.host lets others in; systemctl restart adtrackd
-  /usr/share/adtrack/prometheus, /usr/share/adtrack/grafana   # rules, alerts and dashboards
-  $scripts/upgrade.sh NEW.deb                            # another version, and back when it is not as good
-  apt-get remove adtrack                                 # settings and data stay; apt-get purge adtrack deletes both
+  $scripts/make-key.sh NAME >>/etc/adtrack/ingest.keys
+      # keys: name the files as ingest.key_file and read.key_file in the settings before http.host lets others in;
+      # then systemctl restart adtrackd
+  ls /usr/share/adtrack/prometheus /usr/share/adtrack/grafana
+      # rules, alerts and dashboards
+  $scripts/upgrade.sh NEW.deb
+      # another version, and back when it is not as good
+  apt-get remove adtrack
+      # settings and data stay; apt-get purge adtrack deletes both
 TXT
 }
 

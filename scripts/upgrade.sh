@@ -3,7 +3,8 @@
 #   upgrade.sh [OPTION...] NEW.deb | NEW_BINARY
 #     --unit NAME         the systemd unit (adtrackd)
 #     --command COMMAND   without systemd: what starts it, the binary and its flags, without quotes; and
-#     --pid-file FILE       where its process id stands; it is started with standard error to FILE.log
+#     --pid-file FILE       where its process id stands; it is started with standard error to FILE.log, and ended by
+#                           force when it does not end within 90 s
 #     --binary PATH       the program that is replaced by NEW_BINARY (/usr/bin/adtrackd)
 #     --old OLD.deb       the package to go back to; else the one that install.sh or the last upgrade kept in /var/cache/adtrack
 #     --url URL           where the service answers /readyz (http://127.0.0.1:8080)
@@ -163,10 +164,10 @@ look() {
 
 end_look() {
   stop_service
-  if [ -z "$command" ] && [ -e "$drop_in" ]; then
+  if [ -z "$command" ]; then
     rm -f "$drop_in"
-    rmdir --ignore-fail-on-non-empty "$(dirname "$drop_in")"
-    systemctl daemon-reload
+    rmdir "$(dirname "$drop_in")" 2>/dev/null || true
+    systemctl daemon-reload # whether or not it was there: an upgrade that was killed may have come no further
   fi
 }
 
@@ -242,7 +243,7 @@ mkdir -p "$state" && chmod 0755 "$state"
 state=$(cd "$state" && pwd)
 exec 9>"$state/lock"
 # What an upgrade that was killed had just called may hold it for a moment; dpkg until it is done.
-flock -w 10 9 || not_begun "another upgrade is under way"
+flock -w 6 9 || not_begun "another upgrade is under way"
 
 if [ -e "$state/begun" ]; then
   say "an upgrade was broken off: the old adtrackd is put back first"

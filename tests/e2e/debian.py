@@ -19,7 +19,7 @@ BOOT_SECONDS = 60
 
 
 def _output(*command, **more):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, **more).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, **more).stdout
 
 
 def depends_of(package):
@@ -35,14 +35,14 @@ def _base(packages):
     path = os.path.join(cache, f"debian-12-{name}.tar")
     if not os.path.exists(path):
         os.makedirs(cache, exist_ok=True)
-        for old in glob.glob(os.path.join(cache, "debian-12-*.tar")):
+        for old in glob.glob(os.path.join(cache, f"debian-12-{'?' * len(name)}.tar")):
             os.remove(old)
         sources = [file for file in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list") if os.path.exists(file) and os.path.getsize(file)]
         made = f"{path}.{os.getpid()}.tar"
         try:
             _output("mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", "bookworm", made, *sources[:1])
-        except subprocess.CalledProcessError as error:
-            raise Skip(f"mmdebstrap could not make a Debian: {error.stdout.strip().splitlines()[-1][:200]}") from error
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise Skip(f"mmdebstrap could not make a Debian: {str(error.stdout or error).strip().splitlines()[-1][:200]}") from error
         os.rename(made, path)
     return path
 

@@ -2,6 +2,7 @@
 scripts/upgrade.sh do what they do for an operator. The cases are one story and share that host."""
 
 import contextlib
+import functools
 import glob
 import os
 import re
@@ -43,6 +44,7 @@ class Host(Server):
         return self.machine.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "adtrack", code=None)
 
 
+@functools.lru_cache(maxsize=1)
 def _package():
     """Made by cpack out of the build that is tested."""
     build = os.path.dirname(BINARY)
@@ -182,6 +184,21 @@ def _(t):
         equal(host.analytics([position], ad_id=70_000)["data"][0]["gross_clicks"], 1, "clicks after a kill")
 
 
+@suite.case("the operator's scripts run where the package puts them")
+def _(t):
+    with _inside() as host:
+        scripts = "/usr/share/adtrack/scripts"
+        host.machine.run("sh", "-c", f"echo {host.token} >/root/token")
+        said = host.machine.run(f"{scripts}/replay-verify.sh", "--key-file", "/root/token")
+        check("digests: 16 of 16 shards are equal" in said, said)
+        host.machine.run(f"{scripts}/export.sh", "/root/all.ndjson", "--key-file", "/root/token")
+        equal(host.machine.run("wc", "-l", "/root/all.ndjson").split()[0], "1", "events that are exported")
+        check("1 events are in" in host.machine.run(f"{scripts}/import.sh", "/root/all.ndjson"), "what import.sh says")
+        check(re.search(r"^acme sha256:[0-9a-f]{64}$", host.machine.run(f"{scripts}/make-key.sh", "acme"), re.M), "the line of a key")
+        key = host.machine.run(f"{scripts}/make-link.sh", "key", "k1")
+        check(key.startswith("k1"), key)
+
+
 @suite.case("settings that do not allow a start are said and not tried again")
 def _(t):
     with _inside() as host:
@@ -193,19 +210,43 @@ def _(t):
         host.machine.run("systemctl", "restart", "adtrackd")
 
 
+@suite.case("an upgrade that was killed before systemd saw its unit as it was is taken back all the same")
+def _(t):
+    with _inside() as host:
+        host.machine.run("sh", "-c", """set -e
+            kept=/var/cache/adtrack/upgrade drop_in=/run/systemd/system/adtrackd.service.d
+            mkdir -p $kept $drop_in
+            cp /usr/bin/adtrackd $kept/old
+            cp /var/cache/adtrack/*.deb $kept/old.deb
+            touch $kept/begun
+            printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/adtrackd --data.dir /var/lib/adtrack --http.port 18000\\n' >$drop_in/upgrade.conf
+            systemctl daemon-reload
+            rm $drop_in/upgrade.conf
+            systemctl restart adtrackd""")
+        host.machine.run("touch", "/root/empty.deb")
+        said = host.machine.run("/usr/share/adtrack/scripts/upgrade.sh", "--ready-secs", "30", "/root/empty.deb", code=2)
+        check("was broken off" in said and "is no package of adtrack" in said, said)
+        host.get("/readyz").expect(200)
+
+
 @suite.case("upgrade.sh under load: back from a package whose program ends, killed, forth to one that serves; nothing lost or doubled, settings kept")
 def _(t):
     with _inside() as host:
         upgrade, before = "/usr/share/adtrack/scripts/upgrade.sh", host.version()
         bad = host.machine.take(_remade(host.package, "0.9.0", '#!/bin/sh\n[ "$1" != --version ] || exit 0\nexit 1\n'))
+        real = host.machine.take(BINARY, "/opt")
+        late = host.machine.take(_remade(host.package, "0.9.1", f'#!/bin/sh\ncase "$*" in *upgrade*|--version) exec {real} "$@" ;; esac\nexec sleep 600\n'))
         good = host.machine.take(_remade(host.package, "0.9.2"))
         host.machine.run("sh", "-c", "echo '# of the operator' >>/etc/adtrack/adtrackd.toml")
         with UnderLoad(t, host, other_ads=[70_000]):
             check("did not get ready" in host.machine.run(upgrade, bad, code=1), "it says why it went back")
             equal(host.version(), before, "the version after a way back")
-            broken_off = host.machine.run("timeout", "--foreground", "--signal=KILL", "1", upgrade, good, code=None)
+            said = host.machine.run(upgrade, "--ready-secs", "5", late, code=1)
+            check("putting the new one in place" in said and "is not ready at" in said, said)
+            equal(host.version(), before, "the version after a way back from a package that was installed")
+            broken_off = host.machine.run("timeout", "--foreground", "--signal=KILL", "1", upgrade, "--ready-secs", "30", good, code=None)
             t.note("killed after: " + broken_off.strip().splitlines()[-1])
-            said = host.machine.run(upgrade, good)
+            said = host.machine.run(upgrade, "--ready-secs", "30", good)
             t.note(said.strip().splitlines()[-1])
             check("was broken off" in said or "upgraded" in broken_off, f"{broken_off} and then {said}")
         equal(host.version(), "installed 0.9.2", "the version after an upgrade")
