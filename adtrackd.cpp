@@ -16,6 +16,7 @@
 #include <prometheus/histogram.h>
 
 #include "actors/node.hpp"
+#include "config/service_manager.hpp"
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
 #include "http/event_parser.hpp"
@@ -377,9 +378,19 @@ int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within) {
   return got > 0 ? got : 0;
 }
 
-// Announces readiness once, then waits for the end; -1 when the node never said ready and must not go on.
-void serve(actors::node& node, const http::server& server, const settings& s, const sigset_t& signals) {
+// To systemd, if it started this process. That it cannot be told is worth a line, not an end.
+void tell(const std::string& state) {
+  if (auto why = config::tell_service_manager(state); !why.empty())
+    config::log(log_level::warning, "adtrackd", "service_manager_not_told", why);
+}
+
+// For as long from now a service manager is not to lose patience.
+std::string patience_of(std::chrono::milliseconds time) { return "EXTEND_TIMEOUT_USEC=" + std::to_string(time.count() * 1'000); }
+
+// Announces readiness once, then waits for the end; whether it was announced.
+bool serve(actors::node& node, const http::server& server, const settings& s, const sigset_t& signals) {
   bool announced = false;
+  auto tell_again = clock::now();
   for (;;) {
     // One that reads another's log never is what /readyz means, and can answer as soon as it listens.
     if (!announced && (s.log.backend == config::log_backend::remote || node.door().ready().ready)) {
@@ -392,11 +403,16 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
                    {"admin_address", admin_address},
                    {"shards", s.log.shards},
                    {"version", ADTRACK_VERSION}});
+      tell("READY=1");
+    }
+    if (!announced && clock::now() >= tell_again) { // opening goes on, however long a replay takes
+      tell(patience_of(std::chrono::seconds(30)));
+      tell_again = clock::now() + std::chrono::seconds(5);
     }
     auto wait = announced ? std::chrono::milliseconds(60'000) : std::chrono::milliseconds(10);
     if (int signal = wait_for_signal(signals, wait)) {
       log_stopping(signal);
-      return;
+      return announced;
     }
   }
 }
@@ -486,8 +502,16 @@ int run(const settings& s, const sigset_t& signals) {
     rules.look();
     show_rules(rules, metrics);
   });
-  serve(*node, server, s, signals);
+  const bool was_ready = serve(*node, server, s, signals);
 
+  const std::chrono::milliseconds grace(was_ready ? s.http.drain_ms : 0);
+  tell("STOPPING=1\n" + patience_of(grace + std::chrono::milliseconds(s.shutdown.timeout_ms)));
+  if (grace.count() > 0) {
+    server.turn_away();
+    const auto end = clock::now() + grace;
+    while (clock::now() < end) // a second signal cuts it short
+      if (wait_for_signal(signals, std::chrono::ceil<std::chrono::milliseconds>(end - clock::now())) != 0) break;
+  }
   auto deadline = clock::now() + std::chrono::milliseconds(s.shutdown.timeout_ms) * 9 / 10;
   server.stop_accepting();
   bool drained = server.drain(std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now()) / 2);

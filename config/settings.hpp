@@ -35,6 +35,7 @@ struct settings {
     uint32_t idle_timeout_ms = 75'000;
     uint32_t write_timeout_ms = 10'000;
     uint32_t reply_timeout_ms = 10'000;
+    uint32_t drain_ms = 0;
     uint32_t drain_timeout_ms = 1'000;
     std::string trusted_proxies; // for list_of; "" = none
     uint32_t reload_ms = 1'000;

@@ -254,7 +254,7 @@ bool api::handle(const request& r, const actors::ticket& to, reply& now, awaited
   case route::metrics:
     now.content_type = "text/plain; version=0.0.4; charset=utf-8";
     if (metrics_page_.empty()) {
-      metrics_.ready().Set(gateway_.ready().ready ? 1 : 0);
+      metrics_.ready().Set(readiness().ready ? 1 : 0);
       metrics_page_ = metrics_.render();
     }
     now.body = metrics_page_;
@@ -538,8 +538,17 @@ bool api::read_precondition(const request& r, std::string& tag, reply& now) {
   return false;
 }
 
-reply api::ready(const request& r) {
+actors::readiness api::readiness() const {
   auto state = gateway_.ready();
+  if (state.ready && doors_.turning_away) {
+    state.ready = false;
+    state.reason = "the node is about to stop; what still comes is answered";
+  }
+  return state;
+}
+
+reply api::ready(const request& r) {
+  auto state = readiness();
   if (!state.ready) return make_problem(problem_kind::not_ready, state.reason, r.request_id);
   for (auto& trouble : doors_.troubles()) state.degraded.push_back(std::move(trouble));
   std::string body = "{\"status\":\"ready\",\"degraded\":[";

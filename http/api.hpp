@@ -119,6 +119,7 @@ private:
   bool may_read(const request& r, reply& now);
   bool may_administer(const request& r, reply& now);
   bool read_precondition(const request& r, std::string& tag, reply& now);
+  actors::readiness readiness() const;
   reply ready(const request& r);
   reply render_analytics_reply(const analytics_answer& answer, const awaited& waited);
   reply render_ad_reply(const ad& value, const awaited& waited);

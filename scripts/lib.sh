@@ -15,6 +15,8 @@ die() {
 packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev zlib1g-dev libxxhash-dev libre2-dev
   libyaml-dev libmaxminddb-dev uap-core prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev libssl-dev
   ca-certificates curl)
+# To make the Debian package of what was built.
+packages_package=(dpkg-dev file)
 # To run what was built.
 packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zlib1g libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
   libabsl20220623 librdkafka1 libjemalloc2 libssl3 libre2-9 libyaml-0-2
@@ -22,13 +24,14 @@ packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zli
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
 # For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, put an nginx before adtrackd,
-# hold the rules and dashboards against a Prometheus and its promtool, and look at the dashboard with Chromium.
-packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat rclone librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
-  iproute2 tzdata wget python3 python3-venv clang libclang-rt-14-dev llvm)
+# hold the rules and dashboards against a Prometheus and its promtool, look at the dashboard with Chromium, and install the package in a
+# system of its own, under a systemd of its own.
+packages_test=("${packages_build[@]}" "${packages_package[@]}" "${packages_kafka[@]}" kcat rclone librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
+  mmdebstrap systemd-container lintian iproute2 tzdata wget python3 python3-venv clang libclang-rt-14-dev llvm)
 # For an engine of the tests' own that builds and runs containers.
 packages_docker=(docker.io docker-compose)
 # For the checks beyond the tests.
-packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr mmdebstrap)
+packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
 
 # A bearer token that nobody can guess: 32 random bytes.
 make_token() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 
 from harness import AGENT, Server, Skip, Suite, check, check_health, equal, raw_connect, read_reply, run_refused, write_key_file
@@ -221,9 +222,51 @@ def _(t):
     equal(server.stop(), 0, "exit code")
 
 
+@suite.case("with http.drain_ms, SIGTERM is followed by a time in which /readyz is 503 and all else is answered; a second SIGTERM cuts it short")
+def _(t):
+    server = Server(flags={"http.drain_ms": 2_000}, name="grace").start()
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    while server.get("/readyz").status == 200:  # until the signal is there
+        check(time.monotonic() - started < 10, "/readyz is 200 long after SIGTERM")
+    answered = 0
+    while time.monotonic() - started < 1.2:
+        server.get("/readyz").expect_problem(503, text="about to stop")
+        server.click(event_id=f"grace-{answered}", ad_id=1)
+        answered += 1
+    equal(server.process.wait(12), 0, "exit code")
+    took = time.monotonic() - started
+    check(took >= 2, f"it stopped {took:.2f} s after SIGTERM")
+    t.note(f"{answered} events were taken after SIGTERM, it ended after {took:.2f} s")
+    server.start()
+    equal(server.analytics(ad_id=1)["data"][0]["gross_clicks"], answered, "clicks of the time after SIGTERM")
+    server.kill()
+    server.flags["http.drain_ms"] = 600_000
+    server.start()
+    server.process.send_signal(signal.SIGTERM)
+    while server.get("/readyz").status == 200:
+        time.sleep(0.01)
+    equal(server.stop(), 0, "exit code after a second SIGTERM")
+
+
+@suite.case("a service manager is told when it is ready and when it stops")
+def _(t):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        server = Server(name="notify")
+        server.env["NOTIFY_SOCKET"] = os.path.join(server.work_dir, "notify")
+        manager.bind(server.env["NOTIFY_SOCKET"])
+        manager.settimeout(20)
+        server.start()
+        heard = [manager.recv(4096)]
+        while heard[-1] != b"READY=1":
+            heard.append(manager.recv(4096))
+        check(all(re.fullmatch(rb"EXTEND_TIMEOUT_USEC=\d+", word) for word in heard[:-1]), f"before it was ready it said {heard}")
+        equal(server.stop(), 0, "exit code")
+        equal(manager.recv(4096), b"STOPPING=1\nEXTEND_TIMEOUT_USEC=10000000", "what it said last")
+
+
 @suite.case("a second SIGTERM and SIGINT do no harm")
 def _(t):
-    import signal
     for first in (signal.SIGTERM, signal.SIGINT):
         server = Server(name="twice").start()
         server.process.send_signal(first)
