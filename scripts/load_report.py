@@ -71,7 +71,8 @@ class Report:
             print(f"{counts['late']:,} requests left more than {SLACK * 1000:.0f} ms late, {counts['late by itself']:,} of them by the generator's doing, "
                   "the others as all connections waited for answers")
         if counts["cut off"] and self.kept_schedule():
-            print("the schedule was cut off at its end: requests still waited for a connection; this rate is more than is carried on so many connections")
+            print("THE SCHEDULE WAS CUT OFF at its end, as requests still waited for a connection: this rate is more than is carried on so many. "
+                  "What never left is not in the latencies below, which would be longer with it.")
         if not self.kept_schedule():
             print(f"THE GENERATOR COULD NOT KEEP ITS SCHEDULE: it sent {counts['events'] / plan['seconds']:,.0f} events/s of {plan['rate']:,g} "
                   f"with {self.processes} processes. Latencies are left out, as they would be its own. "

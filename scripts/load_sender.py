@@ -3,7 +3,8 @@ own, without pipelining. Latency counts from when a request was due. Sends that 
 they are answered or their time is over. What happened goes to the parent twice a second.
 
 Why a request left late: either all connections waited for answers, which is the server's doing and stands in its latency, or this process
-came to it late. The second is counted apart; a process that is hardly ever idle is the reason for all that left late."""
+came to it late. The second is counted apart, and with it all that had to wait behind a standstill of this process, until none is late any more. A
+process that hardly ever has nothing to do is the reason for all that left late, whether it works or waits for a processor."""
 
 import collections
 import contextlib
@@ -18,7 +19,7 @@ import time
 from load_stream import path_of
 
 SLACK = 0.05      # seconds that a request may leave late before it counts as late
-BUSY = 0.9        # of its time at work: a process beyond that is what holds the schedule up
+BUSY = 0.9        # of its time on a processor or waiting for one: a process beyond that is what holds the schedule up
 REPORT = 0.5
 AFTER_END = 1.0   # seconds after the schedule's end in which requests that wait for a connection still leave
 BUCKETS = 10      # of the latency histogram, for each doubling
@@ -43,6 +44,16 @@ class Connection:
     def __init__(self, target):
         self.target, self.socket, self.request, self.inbox, self.outbox, self.since = target, None, None, b"", b"", 0.0
         self.open = self.writes = False  # connected; waiting for room to write
+
+
+def busy_seconds():
+    """For how long this process has run, or waited for a processor."""
+    try:
+        with open("/proc/self/schedstat", encoding="ascii") as file:
+            ran, waited, _ = map(int, file.read().split())
+        return (ran + waited) / 1e9
+    except OSError:  # a kernel that does not tell
+        return time.process_time()
 
 
 def whole_answer(data, closed):
@@ -75,12 +86,13 @@ class Sender:
         self.closed = []     # (not before, order, connection)
         self.by_fd, self.in_flight = {}, collections.deque()  # the latter: (time sent, connection, request), in order
         self.epoll, self.order, self.unanswered = select.epoll(), 0, 0
+        self.stood_still = False  # and what waited meanwhile has not all left
         self.key = f"Authorization: Bearer {options['token']}\r\n" if options["token"] else ""
         self._fresh_report(begin)
 
     def _fresh_report(self, now):
         self.text, self.counts, self.latencies, self.slowest, self.positions = [], collections.Counter(), collections.Counter(), 0.0, {}
-        self.reported, self.blocked = now, 0.0
+        self.reported, self.busy = now, busy_seconds()
 
     def run(self, pipe, stop):
         for lane in self.lanes:
@@ -98,10 +110,10 @@ class Sender:
                 self._report(pipe, now)
             if not (self.due or self.retries or self.unanswered):
                 break
-            before = time.monotonic()
-            ready = self.epoll.poll(self._wait(before))
+            wait, before = self._wait(time.monotonic()), now
+            ready = self.epoll.poll(wait)
             now = time.monotonic()
-            self.blocked += now - before
+            self.stood_still |= now - before > wait + SLACK
             for fd, mask in ready:
                 if (connection := self.by_fd.get(fd)) is not None:
                     self._serve(connection, mask, now)
@@ -174,7 +186,9 @@ class Sender:
                 self.counts["events"] += len(events)
                 if now - due > SLACK:
                     self.counts["late"] += 1
-                    self.counts["late by itself"] += now - max(due, self.free_since) > SLACK
+                    self.counts["late by itself"] += self.stood_still or now - max(due, self.free_since) > SLACK
+                else:
+                    self.stood_still = False
                 self._send(self._request(due, lane, number, events), now)
                 self._pull(lane)
             else:
@@ -344,7 +358,7 @@ class Sender:
     # -- telling the parent
 
     def _report(self, pipe, now):
-        if self.blocked < (1 - BUSY) * (now - self.reported):
+        if busy_seconds() - self.busy > BUSY * (now - self.reported):
             self.counts["late by itself"] = self.counts["late"]
         for connection in list(self.by_fd.values()):
             if not connection.open and now - connection.since > self.options["timeout"]:

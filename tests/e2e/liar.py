@@ -1,5 +1,6 @@
 """An HTTP proxy that lies, by the event's id and, if so wanted, its ad: some events it answers 202 and keeps to itself, some it sends on twice, the second time
-under another event_id, some people's clicks it makes a crawler's, and some events it makes up. What it did is in its counters."""
+under another event_id, some people's clicks it makes a crawler's, and some events it makes up; what it did is in its sets. As many questions as `lags` says it
+answers as a server that is far behind does."""
 
 import http.client
 import http.server
@@ -15,7 +16,7 @@ class Liar:
     def __init__(self, host, port, by_ad):
         """`by_ad`: of one ad all lies are of one kind, so that none makes up for another."""
         self.kept, self.twice, self.turned, self.made_up = set(), set(), set(), set()
-        self._by_ad = by_ad
+        self._by_ad, self.lags = by_ad, 0
         self._lock, self._upstream, self._local = threading.Lock(), (host, port), threading.local()
         liar = self
 
@@ -25,7 +26,7 @@ class Liar:
 
             def _pass(self, method):
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                status, answer = liar.lie(self.path, body) if method == "POST" else liar.ask(method, self.path, None)
+                status, answer = liar.lie(self.path, body) if method == "POST" else liar.answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
@@ -56,6 +57,13 @@ class Liar:
         self._local.connection.request(method, path, body, {"Content-Type": "application/json"})
         answer = self._local.connection.getresponse()
         return answer.status, answer.read()
+
+    def answer(self, path):
+        status, text = self.ask("GET", path, None)
+        if self.lags:
+            self.lags -= 1
+            text = json.dumps({**json.loads(text), "data": [], "is_real_time": False, "lag_ms": 5000}).encode()
+        return status, text
 
     def lie(self, path, body):
         event = json.loads(body)

@@ -153,6 +153,7 @@ def _(t):
         server.restart(hard=True)
     said = _end(process, 0)
     equal(_verdict(said), ALL_RIGHT, f"verdict; {said}")
+    equal(_number(said, r"([0-9,]+) undecided"), 0, "undecided, as all was sent again")
     check(re.search(r"^answers: .*(lost|no connection):", said, re.MULTILINE), f"it did not notice the kills: {said}")
     t.note(re.search(r"^answers: .*$", said, re.MULTILINE)[0])
     equal(server.stop(), 0, "exit code")
@@ -166,6 +167,10 @@ def _(t):
     check("exists" in _run(_url(server), "--ledger", ledger, code=2), "a ledger that exists was not refused")
     server.restart(hard=True)
     equal(_verdict(_run("verify", ledger, _url(server))), ALL_RIGHT, "verdict after a restart")
+    liar = Liar(server.host, server.port, True)
+    liar.lags = 3
+    equal(_verdict(_run("verify", ledger, f"http://127.0.0.1:{liar.port}")), ALL_RIGHT, "verdict of a server that is behind at first")
+    liar.close()
     with open(ledger, encoding="ascii") as file:
         text = file.read()
     half = ledger + ".half"
@@ -196,7 +201,9 @@ def _(t):
         equal(server.stop(), 0, "exit code")
     check(len(streams[0]) > 600, f"only {len(streams[0])} events")
     equal(streams[0] == streams[1], True, "the stream of the same seed")
-    equal(streams[0] == streams[2], False, "the stream of another seed")
+    one, other = ({line[1]: line[2] for line in stream} for stream in (streams[0], streams[2]))
+    both = one.keys() & other.keys()
+    check(len(both) > 500 and sum(one[name] == other[name] for name in both) < len(both) / 5, "another seed gives the same events")
 
 
 def _log(server):
