@@ -24,6 +24,7 @@ event enrich_event(const enrich_rules& rules, submission&& from) {
   from.address = {};
   out.event_id = std::move(from.event_id);
   out.agent = std::move(from.agent);
+  out.trace = std::move(from.trace);
   return out;
 }
 

@@ -49,6 +49,7 @@ event_context api::context_of(const request& r) const {
   event_context out;
   out.peer = doors_.proxies.client(r.peer, r.bytes, r.head);
   out.user_agent = r.value(header::user_agent);
+  out.trace = r.trace;
   out.prefetch = r.head.prefetch;
   out.now_s = r.now_ms / 1000;
   out.max_future_skew_secs = options_.max_future_skew_secs;
@@ -191,6 +192,7 @@ bool api::batch(const request& r, batch_job& out, awaited& later, reply& refused
   out.format = media_type_is(r.value(header::content_type), ndjson_type) ? batch_format::ndjson : batch_format::json_array;
   out.request_id = r.request_id;
   out.agent = header_agent(r.value(header::user_agent));
+  out.trace = r.trace;
   out.prefetch = r.head.prefetch;
   out.now_s = r.now_ms / 1000;
   out.findings = std::make_shared<batch_findings>();

@@ -119,6 +119,7 @@ bool batch_pool::work(batch_job& job, batch_parser& parser, std::string& inflate
   event_context context;
   context.peer = job.peer;
   context.user_agent = job.agent;
+  context.trace = job.trace;
   context.agent_is_clean = true;
   context.prefetch = job.prefetch;
   context.now_s = job.now_s;

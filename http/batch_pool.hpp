@@ -62,6 +62,7 @@ struct batch_job {
   counted_bytes counted;
   std::string request_id;
   std::string agent; // as header_agent() gives it
+  std::string trace; // as trace_parent() gives it; empty: none
   ip_address peer;
   std::shared_ptr<token_bucket> bucket; // of the sender's key; null: it has none
   bool prefetch = false;

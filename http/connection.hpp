@@ -22,7 +22,8 @@ inline constexpr size_t waits_for_count = 10;
 struct unanswered {
   awaited later;
   std::string request_id;
-  std::string done; // the rendered answer, once there is one
+  std::string trace; // as trace_parent() gives it; empty: none
+  std::string done;  // the rendered answer, once there is one
   const header_lines* cors = nullptr;
   int64_t started_us = 0;
   route where = route::none;

@@ -1,4 +1,5 @@
 #include "http/event_loop.hpp"
+#include "http/trace_context.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -460,6 +461,7 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
   budget -= hot ? 1 : other_cost;
   auto& entry = take_on(c);
   entry.request_id = ids_.of(head.has(header::request_id) ? head.value(header::request_id, bytes) : std::string_view());
+  if (head.has(header::traceparent)) entry.trace = trace_parent(head.value(header::traceparent, bytes));
   entry.started_us = steady_us();
   entry.where = target.where;
   entry.method = static_cast<uint8_t>(head.method);
@@ -474,6 +476,7 @@ bool event_loop::serve(connection& c, std::string_view bytes, int& budget) {
             c.frame.body(bytes),
             target,
             entry.request_id,
+            entry.trace,
             c.peer,
             wall_ms_,
             entry.started_us,
@@ -540,9 +543,14 @@ void event_loop::answer(unanswered& entry, const reply& r) {
 void event_loop::record(const unanswered& entry, int status) {
   const int64_t took_us = steady_us() - entry.started_us;
   meter_.record(entry.where, entry.method, status, took_us);
-  if (config::current_log_level() <= config::log_level::debug)
+  if (config::current_log_level() > config::log_level::debug) return;
+  const config::log_field id{"request_id", entry.request_id}, where{"route", pattern(entry.where)}, what{"status", status},
+      took{"took_us", took_us};
+  if (entry.trace.empty())
+    config::log(config::log_level::debug, "http", "request", "answered", {id, where, what, took});
+  else
     config::log(config::log_level::debug, "http", "request", "answered",
-                {{"request_id", entry.request_id}, {"route", pattern(entry.where)}, {"status", status}, {"took_us", took_us}});
+                {id, {"trace_id", trace_id(entry.trace)}, where, what, took});
 }
 
 // Moves what is answered, in order, to the outgoing bytes.

@@ -69,6 +69,7 @@ void defaults(const event_context& context, bool has_address, bool has_agent, bo
   if (!has_agent) out.agent = context.agent_is_clean ? std::string(context.user_agent) : header_agent(context.user_agent);
   if (!has_time) out.time_s = context.now_s;
   out.prefetch = context.prefetch;
+  out.trace = context.trace;
 }
 
 bool fields(event_type type, const simdjson::dom::object& object, const event_context& context, submission& out,

@@ -23,6 +23,7 @@ inline constexpr size_t event_padding = spare_bytes; // behind an item, see pars
 struct event_context {
   ip_address peer;             // the client as far as it is known
   std::string_view user_agent; // the header as sent
+  std::string_view trace;      // as trace_parent() gives it; empty: none
   bool agent_is_clean = false; // it went through header_agent() already
   bool prefetch = false;
   int64_t now_s = 0; // the server's clock, unix seconds

@@ -330,7 +330,8 @@ bool framer::header_line(std::string_view bytes, size_t end) {
                                                               {"if-none-match", header::if_none_match, false},
                                                               {"x-forwarded-for", header::forwarded_for, false},
                                                               {"origin", header::origin, false},
-                                                              {"accept", header::accept, false}}};
+                                                              {"accept", header::accept, false},
+                                                              {"traceparent", header::traceparent, false}}};
   for (const auto& w : wanted) {
     if (!equals_lower(name, w.name)) continue;
     if (w.once && head_.has(w.id)) return fail(400, "a header that may stand once is repeated"), false;

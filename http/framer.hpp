@@ -31,9 +31,10 @@ enum class header : uint8_t {
   if_none_match,
   forwarded_for,
   origin,
-  accept
+  accept,
+  traceparent
 };
-inline constexpr size_t header_count = 11;
+inline constexpr size_t header_count = 12;
 
 // A part of the request's bytes.
 struct slice {

@@ -17,6 +17,7 @@ struct request {
   std::string_view body;  // decoded when it came in chunks
   route_match target;
   std::string_view request_id; // accepted or made; safe to echo
+  std::string_view trace;      // as trace_parent() gives it; empty: none
   ip_address peer;
   int64_t now_ms = 0;      // the server's clock, unix ms
   int64_t steady_us = 0;   // when it was framed

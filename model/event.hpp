@@ -47,6 +47,7 @@ struct submission {
   ip_address address;         // full; family none when unknown
   std::string agent;          // at most 1,024 bytes of UTF-8
   int64_t time_s = 0;         // event time, unix seconds
+  std::string trace;          // W3C traceparent of the request; empty: none
   int32_t play_time_secs = absent;
   int32_t watched_percent = absent;
 };
@@ -69,6 +70,7 @@ struct event {
   int64_t time_s = 0;
   std::string address; // masked, canonical text; empty when unknown
   std::string agent;
+  std::string trace; // W3C traceparent of the request that brought it; empty: none
   int32_t play_time_secs = absent;
   int32_t watched_percent = absent;
   uint64_t visitor = 0;     // keyed hash of the unmasked address and the agent

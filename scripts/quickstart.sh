@@ -99,6 +99,10 @@ adtrackd runs (process $(running_pid)) at $base. Try:
   curl '$base/api/v1/ads' -H "Authorization: Bearer \$(cat ${token_file#"$root"/})" -H 'Content-Type: application/json' \\
     -d '{"title": "Mine", "url": "https://example.com/mine"}'
 
+  # a backup while it runs, and the proof that it comes back
+  scripts/backup.sh build/backups --url $base --key-file ${token_file#"$root"/}
+  scripts/restore.sh build/backups --check
+
 Stop it with scripts/quickstart.sh stop; its data stays in ./data. Its log is ${log_file#"$root"/}.
 TXT
 }

@@ -109,7 +109,7 @@ def count_on(adtrackd, backup, data_dir):
             if time.monotonic() > deadline:
                 raise Damaged(f"the shards do not reach the end of the restored log: {body[:300].decode(errors='replace')}")
             time.sleep(0.1)
-        return sum(answer["positions"].values())
+        return sum(last + 1 for last in answer["positions"].values())
     finally:
         server.terminate()
         try:

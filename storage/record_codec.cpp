@@ -353,6 +353,7 @@ std::string encode(const event& e) {
   if (!t.browser.empty()) w.text("browser", t.browser);
   if (!t.os.empty()) w.text("os", t.os);
   if (!t.country.empty()) w.text("country", t.country);
+  if (!e.trace.empty()) w.text("traceparent", e.trace); // for who reads the log; shards pass over it
   w.close();
   return out;
 }
@@ -386,6 +387,7 @@ std::optional<std::string> without(const erasure& erased, std::string_view value
     record["visitor"] = hex_of(erased.alias, 16);
     record.erase("user_ip");
     record.erase("agent");
+    record.erase("traceparent"); // the sender's traces may know whom it was about
   } else {
     return {};
   }

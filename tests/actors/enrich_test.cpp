@@ -46,6 +46,7 @@ BOOST_AUTO_TEST_CASE(the_fields_hash_and_the_rules_version_are_stamped) {
   };
   auto from = click(1, 5, "a").what;
   from.prefetch = true;
+  from.trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   from.play_time_secs = 12;
   const auto hash = fields_hash_of(rules.key, from);
   const auto out = enrich_event(rules, std::move(from));
@@ -54,6 +55,7 @@ BOOST_AUTO_TEST_CASE(the_fields_hash_and_the_rules_version_are_stamped) {
   BOOST_TEST((out.traffic.invalid == invalid_reason::prefetch));
   BOOST_TEST(out.traffic.country == "FR");
   BOOST_TEST(out.play_time_secs == 12);
+  BOOST_TEST(out.trace == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
   BOOST_TEST(out.watched_percent == absent);
 }
 

@@ -74,11 +74,15 @@ BOOST_AUTO_TEST_CASE(what_is_valid_is_accepted_and_the_rest_is_listed) {
 
 BOOST_AUTO_TEST_CASE(the_request_speaks_for_the_items_that_say_nothing) {
   raw_client c(start());
-  BOOST_TEST(c.ask(post(path, "[" + item("a") + "]", "User-Agent: Moz\xff\r\nPurpose: prefetch\r\n")).status == 202);
+  const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  BOOST_TEST(
+      c.ask(post(path, "[" + item("a") + "]", "User-Agent: Moz\xff\r\nPurpose: prefetch\r\ntraceparent: " + trace + "\r\n"))
+          .status == 202);
   const auto what = gateway.batches(1)[0].items[0].what;
   BOOST_TEST(what.agent == "Moz?");
   BOOST_TEST(to_string(what.address) == "127.0.0.1");
   BOOST_TEST(what.prefetch);
+  BOOST_TEST(what.trace == trace);
   BOOST_TEST(what.time_s == fixture_now_ms / 1000);
 }
 

@@ -490,4 +490,19 @@ BOOST_AUTO_TEST_CASE(damaged_records_never_do_harm) {
   BOOST_TEST(skipped > 1'000u);
 }
 
+BOOST_AUTO_TEST_CASE(a_trace_is_in_the_record_until_its_visitor_is_erased) {
+  event e;
+  e.ad_id = 7;
+  e.event_id = "a";
+  e.time_s = 1'700'000'000;
+  e.visitor = 5;
+  BOOST_TEST(encode(e).find("traceparent") == std::string::npos);
+  e.trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const auto value = encode(e);
+  BOOST_TEST(value.find("\"traceparent\":\"" + e.trace + '"') != std::string::npos);
+  const auto erased = without({5, 6}, value);
+  BOOST_REQUIRE(erased.has_value());
+  BOOST_TEST(erased->find("traceparent") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

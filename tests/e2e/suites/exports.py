@@ -125,6 +125,29 @@ def _(t):
     other.stop()
 
 
+@suite.case("a valid traceparent is in the records of its events and its trace in the request's log line; one that is not valid is in neither")
+def _(t):
+    server = Server(name="traced", flags={"log.level": "debug"}).start()
+    trace, bad = "4bf92f3577b34da6a3ce929d0e0e4736", "4BF92F3577B34DA6A3CE929D0E0E4736"
+    parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    event = {"event_id": "traced", "ad_id": 7, "user_ip": "198.51.100.7", "agent": AGENT, "timestamp": NOON}
+    sent = [("traced", "click", event, parent), ("not-valid", "click", {**event, "event_id": "not-valid"}, {"traceparent": f"00-{bad}-00f067aa0ba902b7-01"}),
+            ("in-a-batch", "events", [{"type": "click", **event, "event_id": "in-a-batch"}], parent)]
+    for _, path, body, headers in sent:
+        server.post_json(f"/api/v1/ads/{path}", body, headers=headers).expect(202)
+    visit = server.request("GET", "/api/v1/ads/7/impression.gif?event_id=visit", headers={"User-Agent": AGENT, **parent}).expect(200)
+    equal(visit.header("x-event-id"), "visit", "the visit's event")
+    shard = int(server.click(**{**event, "event_id": "plain"}).split(":")[0])
+    records = [line["record"] for line in _lines(_page(server, shard))]
+    traced = {record["event_id"]: record.get("traceparent") for record in records if record["kind"] == "event"}
+    equal(traced, {"traced": parent["traceparent"], "not-valid": None, "in-a-batch": parent["traceparent"], "visit": parent["traceparent"], "plain": None},
+          "traceparent by event")
+    equal(server.stop(), 0, "exit code")
+    lines = [json.loads(line) for line in server.log_text().splitlines()]
+    equal(sum(line.get("trace_id") == trace for line in lines), 3, "log lines with the trace")
+    check(bad not in server.log_text(), "a trace id that is not valid is in the log")
+
+
 @suite.case("an export beside a load ends, and holds all that was acknowledged before it began")
 def _(t):
     _fill(t.server, "before", 500)
