@@ -42,7 +42,7 @@ def _(t):
         for method, operation in item.items():
             if method != "post":
                 continue
-            for kind, content in operation["requestBody"]["content"].items():
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
                 for name, example in content.get("examples", {}).items():
                     value = example["value"]
                     body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
