@@ -16,13 +16,16 @@
 #include <prometheus/histogram.h>
 
 #include "actors/node.hpp"
+#include "config/service_manager.hpp"
 #include "config/settings.hpp"
 #include "config/telemetry.hpp"
 #include "http/event_parser.hpp"
+#include "http/health_check.hpp"
 #include "http/repeater.hpp"
 #include "http/server.hpp"
 #include "storage/background.hpp"
 #include "storage/catalogue.hpp"
+#include "storage/checkpoints.hpp"
 #include "storage/data_dir.hpp"
 #include "storage/kafka_inbox.hpp"
 #include "storage/kafka_log.hpp"
@@ -47,6 +50,7 @@ using clock = std::chrono::steady_clock;
 constexpr size_t mib = 1 << 20;
 constexpr int exit_refused = 2; // settings or data do not allow a start
 constexpr int exit_failed = 1;
+constexpr int64_t health_timeout_ms = 2'000;
 
 int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -256,7 +260,7 @@ storage::result<storage::kafka_options> kafka_options_of(const settings& s) {
 struct opened_log {
   std::shared_ptr<storage::event_log> log;
   const storage::kafka_log* kafka = nullptr;
-  const storage::spooled_log* spooled = nullptr;
+  storage::spooled_log* spooled = nullptr;
   std::shared_ptr<storage::database_watch> database = {};
 };
 
@@ -374,9 +378,19 @@ int wait_for_signal(const sigset_t& signals, std::chrono::milliseconds within) {
   return got > 0 ? got : 0;
 }
 
-// Announces readiness once, then waits for the end; -1 when the node never said ready and must not go on.
-void serve(actors::node& node, const http::server& server, const settings& s, const sigset_t& signals) {
+// To systemd, if it started this process. That it cannot be told is worth a line, not an end.
+void tell(const std::string& state) {
+  if (auto why = config::tell_service_manager(state); !why.empty())
+    config::log(log_level::warning, "adtrackd", "service_manager_not_told", why);
+}
+
+// For as long from now a service manager is not to lose patience.
+std::string patience_of(std::chrono::milliseconds time) { return "EXTEND_TIMEOUT_USEC=" + std::to_string(time.count() * 1'000); }
+
+// Announces readiness once, then waits for the end; whether it was announced.
+bool serve(actors::node& node, const http::server& server, const settings& s, const sigset_t& signals) {
   bool announced = false;
+  auto tell_again = clock::now();
   for (;;) {
     // One that reads another's log never is what /readyz means, and can answer as soon as it listens.
     if (!announced && (s.log.backend == config::log_backend::remote || node.door().ready().ready)) {
@@ -389,11 +403,16 @@ void serve(actors::node& node, const http::server& server, const settings& s, co
                    {"admin_address", admin_address},
                    {"shards", s.log.shards},
                    {"version", ADTRACK_VERSION}});
+      tell("READY=1");
+    }
+    if (!announced && clock::now() >= tell_again) { // opening goes on, however long a replay takes
+      tell(patience_of(std::chrono::seconds(30)));
+      tell_again = clock::now() + std::chrono::seconds(5);
     }
     auto wait = announced ? std::chrono::milliseconds(60'000) : std::chrono::milliseconds(10);
     if (int signal = wait_for_signal(signals, wait)) {
       log_stopping(signal);
-      return;
+      return announced;
     }
   }
 }
@@ -439,6 +458,9 @@ int run(const settings& s, const sigset_t& signals) {
   shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
   actors::node_parts parts;
   parts.log = log->log;
+  parts.spool = log->spooled;
+  parts.checkpoints =
+      std::make_shared<storage::checkpoints>(std::filesystem::absolute((*dir)->checkpoints_path()).lexically_normal().string());
   parts.quarantine = std::shared_ptr<storage::quarantine>(std::move(*quarantine));
   parts.open_engine = [&s, &dir = **dir, &shared](uint32_t shard) { return open_shard(s, dir, shared, shard); };
   parts.open_catalogue = [&dir = **dir, &kafka = *kafka, on_kafka]() -> storage::result<std::unique_ptr<storage::ads_catalogue>> {
@@ -480,8 +502,16 @@ int run(const settings& s, const sigset_t& signals) {
     rules.look();
     show_rules(rules, metrics);
   });
-  serve(*node, server, s, signals);
+  const bool was_ready = serve(*node, server, s, signals);
 
+  const std::chrono::milliseconds grace(was_ready ? s.http.drain_ms : 0);
+  tell("STOPPING=1\n" + patience_of(grace + std::chrono::milliseconds(s.shutdown.timeout_ms)));
+  if (grace.count() > 0) {
+    server.turn_away();
+    const auto end = clock::now() + grace;
+    while (clock::now() < end) // a second signal cuts it short
+      if (wait_for_signal(signals, std::chrono::ceil<std::chrono::milliseconds>(end - clock::now())) != 0) break;
+  }
   auto deadline = clock::now() + std::chrono::milliseconds(s.shutdown.timeout_ms) * 9 / 10;
   server.stop_accepting();
   bool drained = server.drain(std::chrono::duration_cast<std::chrono::milliseconds>(deadline - clock::now()) / 2);
@@ -497,6 +527,32 @@ int run(const settings& s, const sigset_t& signals) {
   return 0;
 }
 
+// One line of JSON a shard, from its store alone: no log is opened, nothing is applied.
+int print_digests(const settings& s) {
+  config::set_log_level(log_level::warning);
+  auto dir = storage::data_dir::open(s.data.dir);
+  if (!dir.ok()) return refuse(dir.why.message);
+  shard_resources shared;
+  shared.budget = std::make_shared<storage::shard_store_budget>(s.shards.block_cache_mb * mib, s.shards.write_buffer_mb * mib);
+  for (uint32_t shard = 0; shard < s.log.shards; ++shard) {
+    if (!std::filesystem::exists((*dir)->shard_path(shard)))
+      return refuse("there is no shard " + std::to_string(shard) + " in " + s.data.dir + ": is log.shards as it was?");
+    auto engine = open_shard(s, **dir, shared, shard);
+    if (!engine.ok()) return refuse(engine.why.message);
+    auto digest = (*engine)->digest();
+    if (!digest.ok()) return refuse(digest.why.message);
+    std::printf("{\"shard\":%u,\"offset\":%lld,\"digest\":\"%s\"}\n", shard, static_cast<long long>(digest->offset),
+                digest->value.c_str());
+  }
+  return 0;
+}
+
+int check_health(const settings& s) {
+  const std::string why = http::check_health(s.http.host, s.http.port, !s.tls.certificate_file.empty(), health_timeout_ms);
+  if (!why.empty()) std::fprintf(stderr, "%s\n", why.c_str());
+  return why.empty() ? 0 : exit_failed;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -510,14 +566,16 @@ int main(int argc, char** argv) {
 
   auto start = config::read_settings(argc, argv, environ);
   switch (start.action) {
+  case config::start_action::check_health: return check_health(start.values);
   case config::start_action::print: std::fputs(start.text.c_str(), stdout); return 0;
   case config::start_action::refuse: std::fputs(start.text.c_str(), stderr); return exit_refused;
+  case config::start_action::digests:
   case config::start_action::run: break;
   }
   config::set_log_level(start.values.log.level);
   raise_descriptor_limit(start.values.http.max_connections + start.values.admin.max_connections + 1'024);
   try {
-    return run(start.values, signals);
+    return start.action == config::start_action::digests ? print_digests(start.values) : run(start.values, signals);
   } catch (const std::exception& e) {
     return refuse(std::string("cannot go on: ") + e.what(), exit_failed);
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "config/telemetry.hpp"
+#include "storage/checkpoints.hpp"
 
 namespace adtrack::actors {
 
@@ -92,6 +93,27 @@ void catalogue_state::remove(uint64_t id, const std::string& if_match, const rep
   changed(std::move(change), id, reply);
 }
 
+// Here, as nobody else may touch the catalogue: whoever lists or changes ads meanwhile waits for the flush of what the log has in
+// memory.
+void catalogue_state::copy(const reply_ptr& reply) {
+  if (!loaded(reply)) return;
+  if (!context_->parts.checkpoints) return reply->fail(failure::cannot, "this node makes no checkpoints");
+  auto& log = context_->log();
+  log_checkpoint out;
+  for (uint32_t shard = 0; shard < log.partitions(); ++shard) out.ends.push_back(log.end(shard).offset);
+  auto made = context_->parts.checkpoints->make("log", context_->parts.now_ms(), [&](const std::string& directory) {
+    auto why = log.checkpoint(directory + "/log");
+    return why.ok() ? ads_->checkpoint(directory + "/ads") : why;
+  });
+  if (made.ok()) {
+    out.path = std::move(*made);
+    return reply->complete(std::move(out));
+  }
+  if (made.why.code == storage::errc::cannot) return reply->fail(failure::cannot, made.why.message);
+  config::log(config::log_level::error, "catalogue", "checkpoint_failed", made.why.message);
+  reply->fail(failure::overloaded, made.why.message);
+}
+
 void catalogue_state::changed(storage::ads_catalogue::change change, uint64_t id, const reply_ptr& reply) {
   using verdict = storage::ads_catalogue::verdict;
   switch (change.what) {
@@ -117,6 +139,7 @@ catalogue_actor::behavior_type catalogue(catalogue_state::pointer self, context_
   self->state.init(self, std::move(context));
   return {
       [self](open_atom) { self->state.open(); },
+      [self](copy_atom, const reply_ptr& reply) { self->state.copy(reply); },
       [self](list_atom, uint32_t page, uint32_t limit, const reply_ptr& reply) { self->state.list(page, limit, reply); },
       [self](get_atom, uint64_t id, const reply_ptr& reply) { self->state.get(id, reply); },
       [self](create_atom, ad_fields& fields, const reply_ptr& reply) { self->state.create(std::move(fields), reply); },

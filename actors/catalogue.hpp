@@ -15,6 +15,7 @@ public:
 
   void init(pointer self, context_ptr context);
   void open(); // tries again every second until it is loaded
+  void copy(const reply_ptr& reply);
   void list(uint32_t page, uint32_t limit, const reply_ptr& reply);
   void get(uint64_t id, const reply_ptr& reply);
   void create(ad_fields fields, const reply_ptr& reply);

@@ -9,6 +9,7 @@
 
 #include "config/telemetry.hpp"
 #include "model/visitor_set.hpp"
+#include "storage/checkpoints.hpp"
 #include "storage/record_codec.hpp"
 
 namespace adtrack::actors {
@@ -77,6 +78,7 @@ void eraser_state::go_on() {
     const auto shard = current_.front()->shard_number;
     const bool of_log = current_.front()->of_log();
     auto why = of_log ? clear_log(shard) : engine->purge();
+    if (why.ok() && (!of_log || at_ >= end_)) why = drop_checkpoints(shard, of_log);
     if (!why.ok()) {
       if (context_->status->set_trouble("erasure", why.message))
         config::log(config::log_level::error, "eraser", "not_cleared", why.message, {{"shard", shard}});
@@ -89,6 +91,12 @@ void eraser_state::go_on() {
     show_pending();
   }
   if (!current_.empty() || !jobs_.empty()) next_turn(std::chrono::milliseconds(0));
+}
+
+// They hold what is erased, too.
+storage::status eraser_state::drop_checkpoints(uint32_t shard, bool of_log) const {
+  if (!context_->parts.checkpoints) return storage::status::success();
+  return context_->parts.checkpoints->remove_all(of_log ? "log" : "shard-" + std::to_string(shard));
 }
 
 // All that one pass can do.

@@ -35,6 +35,7 @@ private:
   void appended(appending& all, uint32_t shard, std::optional<int64_t> offset);
   void take_next();
   storage::status clear_log(uint32_t shard);
+  storage::status drop_checkpoints(uint32_t shard, bool of_log) const;
   void finish();
   void show_pending();
   void next_turn(std::chrono::milliseconds wait);

@@ -97,6 +97,18 @@ void front_door::erase(ticket t, visitor_question q) {
   if (auto reply = admit(t)) ports_.erase(q, std::move(reply));
 }
 
+void front_door::held(ticket t, held_question q) {
+  if (auto reply = admit(t)) ports_.held(q, std::move(reply));
+}
+
+void front_door::checkpoint_shard(ticket t, uint32_t shard) {
+  if (auto reply = admit(t)) ports_.checkpoint_shard(shard, std::move(reply));
+}
+
+void front_door::checkpoint_log(ticket t) {
+  if (auto reply = admit(t)) ports_.checkpoint_log(std::move(reply));
+}
+
 readiness front_door::ready() {
   auto out = context_->status->report();
   if (out.ready && clock_.jumped()) out.reason = jumped_text;

@@ -17,6 +17,9 @@ struct front_door_ports {
   std::function<void(const quarantine_query&, reply_ptr)> quarantine;
   std::function<void(const log_question&, reply_ptr)> read_log;
   std::function<void(const visitor_question&, reply_ptr)> erase;
+  std::function<void(const held_question&, reply_ptr)> held;
+  std::function<void(uint32_t shard, reply_ptr)> checkpoint_shard;
+  std::function<void(reply_ptr)> checkpoint_log;
   std::function<void(uint32_t page, uint32_t limit, reply_ptr)> list_ads;
   std::function<void(uint64_t id, reply_ptr)> get_ad;
   std::function<void(ad_fields, reply_ptr)> create_ad;
@@ -59,6 +62,9 @@ public:
   void digest(ticket t, digest_question q) override;
   void read_log(ticket t, log_question q) override;
   void erase(ticket t, visitor_question q) override;
+  void held(ticket t, held_question q) override;
+  void checkpoint_shard(ticket t, uint32_t shard) override;
+  void checkpoint_log(ticket t) override;
   readiness ready() override;
   size_t in_flight() const noexcept override;
 

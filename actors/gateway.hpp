@@ -11,8 +11,10 @@
 
 #include "model/ad.hpp"
 #include "model/analytics.hpp"
+#include "model/checkpoint.hpp"
 #include "model/event.hpp"
 #include "model/event_fate.hpp"
+#include "model/held_records.hpp"
 #include "model/log_page.hpp"
 #include "model/quarantined.hpp"
 #include "model/shard_digest.hpp"
@@ -39,7 +41,8 @@ enum class failure : uint8_t {
   position_not_reached, // 504
   no_such_shard,        // 400: a min_position names it; `detail` says which there are
   no_series,            // 400: the granularity does not fit; `detail` says why
-  not_kept              // 409: the shard is past that offset
+  not_kept,             // 409: the shard is past that offset
+  cannot                // 409: this node has nothing of the kind; `detail` says why
 };
 
 struct failed {
@@ -72,7 +75,7 @@ struct ad_written { // created, updated or deleted
 };
 
 using outcome = std::variant<failed, ingested, batch_ingested, analytics_result, ads_page, ad, ad_written, quarantine_page,
-                             event_fate, shard_digest, log_page, visitor_erased>;
+                             event_fate, shard_digest, log_page, visitor_erased, shard_checkpoint, log_checkpoint, held_page>;
 
 struct completion {
   ticket to;
@@ -126,10 +129,13 @@ public:
   // What the catalogue says of an ad right now, and its url when `url` is not null. Never blocks.
   virtual ad_state find_ad(uint64_t id, std::string* url) = 0;
 
-  virtual void quarantine(ticket t, quarantine_query q) = 0; // -> quarantine_page or failed
-  virtual void digest(ticket t, digest_question q) = 0;      // -> shard_digest or failed
-  virtual void read_log(ticket t, log_question q) = 0;       // -> log_page or failed
-  virtual void erase(ticket t, visitor_question q) = 0;      // -> visitor_erased or failed
+  virtual void quarantine(ticket t, quarantine_query q) = 0;   // -> quarantine_page or failed
+  virtual void digest(ticket t, digest_question q) = 0;        // -> shard_digest or failed
+  virtual void read_log(ticket t, log_question q) = 0;         // -> log_page or failed
+  virtual void erase(ticket t, visitor_question q) = 0;        // -> visitor_erased or failed
+  virtual void held(ticket t, held_question q) = 0;            // -> held_page or failed
+  virtual void checkpoint_shard(ticket t, uint32_t shard) = 0; // -> shard_checkpoint or failed
+  virtual void checkpoint_log(ticket t) = 0;                   // -> log_checkpoint or failed
 
   virtual readiness ready() = 0; // never blocks
   virtual size_t in_flight() const noexcept = 0;

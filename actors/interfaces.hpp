@@ -59,6 +59,8 @@ using shard_actor = caf::typed_actor<
     caf::replies_to<get_atom, event_question>::with<event_fate>,
     // Its digest at an offset, once it stands there.
     caf::replies_to<get_atom, digest_question>::with<shard_digest>,
+    // Copies its store -> shard_checkpoint or failed.
+    caf::reacts_to<copy_atom, reply_ptr>,
     // From the eraser: nothing in the log, or in the store (true), knows the visitor of the erasure at that offset any more.
     caf::reacts_to<done_atom, int64_t, bool>,
     // Commit, sync, quit.
@@ -83,13 +85,15 @@ using eraser_actor = caf::typed_actor<
     // From itself: go on.
     caf::reacts_to<tick_atom>>;
 
-// Answers wide questions from a frozen state, so that applying never waits, lists the quarantine and reads the log for others.
+// Answers wide questions from a frozen state, so that applying never waits, lists the quarantine and what the spool holds, and reads the log for others.
 // Detached.
 using query_worker_actor = caf::typed_actor<
     // The view's answer; an error when its store cannot be read.
     caf::replies_to<query_atom, view_ptr, analytics_query>::with<shard_answer>,
     // -> quarantine_page or failed.
     caf::reacts_to<list_atom, quarantine_query, reply_ptr>,
+    // -> held_page or failed.
+    caf::reacts_to<list_atom, held_question, reply_ptr>,
     // -> log_page or failed. Sent to itself again while the log has records that it cannot give yet.
     caf::reacts_to<list_atom, log_question, reply_ptr>>;
 
@@ -115,6 +119,8 @@ using inbox_actor = caf::typed_actor<
 using catalogue_actor = caf::typed_actor<
     // From the node and from itself: make and load the catalogue, or bring its stream back.
     caf::reacts_to<open_atom>,
+    // Copies the log and the catalogue -> log_checkpoint or failed.
+    caf::reacts_to<copy_atom, reply_ptr>,
     // Page from 1, limit -> ads_page.
     caf::reacts_to<list_atom, uint32_t, uint32_t, reply_ptr>,
     // Id -> ad or not_found.

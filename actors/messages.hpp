@@ -14,6 +14,7 @@
 #include "model/analytics.hpp"
 #include "model/control.hpp"
 #include "model/event_fate.hpp"
+#include "model/held_records.hpp"
 #include "model/log_page.hpp"
 #include "model/quarantined.hpp"
 #include "model/record_batch.hpp"
@@ -131,6 +132,11 @@ typename I::result_type inspect(I& f, log_question& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, held_question& x) {
+  return f(caf::meta::type_name("held_question"), x.what, x.from, x.max, x.below);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, ad_fields& x) {
   return f(caf::meta::type_name("ad_fields"), x.title, x.description, x.url, x.advertiser, x.campaign, x.metadata);
 }
@@ -189,6 +195,7 @@ CAF_ADD_TYPE_ID(adtrack, (adtrack::digest_question))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::shard_digest))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::quarantine_query))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::log_question))
+CAF_ADD_TYPE_ID(adtrack, (adtrack::held_question))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::ad_fields))
 CAF_ADD_TYPE_ID(adtrack, (adtrack::actors::log_finding))
 CAF_ADD_ATOM(adtrack, adtrack::actors, append_atom, "append")
@@ -212,6 +219,7 @@ CAF_ADD_ATOM(adtrack, adtrack::actors, get_atom, "get")
 CAF_ADD_ATOM(adtrack, adtrack::actors, create_atom, "create")
 CAF_ADD_ATOM(adtrack, adtrack::actors, update_atom, "update")
 CAF_ADD_ATOM(adtrack, adtrack::actors, delete_atom, "delete")
+CAF_ADD_ATOM(adtrack, adtrack::actors, copy_atom, "copy")
 CAF_ADD_ATOM(adtrack, adtrack::actors, stop_atom, "stop")
 CAF_END_TYPE_ID_BLOCK(adtrack)
 

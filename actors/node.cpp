@@ -138,6 +138,15 @@ front_door_ports node::impl::ports() {
   out.erase = [this](const visitor_question& q, reply_ptr reply) {
     caf::anon_send(forgetter, delete_atom_v, enrich.visitor(q), std::move(reply));
   };
+  out.held = [this](const held_question& q, reply_ptr reply) {
+    caf::anon_send(workers.front(), list_atom_v, q, std::move(reply));
+  };
+  out.checkpoint_shard = [this](uint32_t shard, reply_ptr reply) {
+    if (shard >= shards.size())
+      return reply->fail(failure::not_found, "the log has shards 0 to " + std::to_string(shards.size() - 1));
+    caf::anon_send(shards[shard], copy_atom_v, std::move(reply));
+  };
+  out.checkpoint_log = [this](reply_ptr reply) { caf::anon_send(librarian, copy_atom_v, std::move(reply)); };
   out.list_ads = [this](uint32_t page, uint32_t limit, reply_ptr reply) {
     caf::anon_send(librarian, list_atom_v, page, limit, std::move(reply));
   };

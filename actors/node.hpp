@@ -23,7 +23,9 @@ class metrics;
 namespace adtrack::storage {
 class ads_catalogue;
 class inbox;
+class checkpoints;
 class quarantine;
+class spooled_log;
 } // namespace adtrack::storage
 
 namespace adtrack::actors {
@@ -82,8 +84,10 @@ struct node_parts {
   // Checks a record of the inbox as http checks an event whose `type` is a field, taking `time_ms`, the record's time, for the
   // server's: the same record gives the same event whenever it is read. Needed with open_inbox; one thread calls it.
   std::function<event_fault(std::string_view json, int64_t time_ms, submission& out)> parse_event;
-  std::shared_ptr<storage::quarantine> quarantine; // of records that could not be read; null: none is kept
-  config::metrics* metrics = nullptr;              // outlives the node
+  std::shared_ptr<storage::quarantine> quarantine;   // of records that could not be read; null: none is kept
+  std::shared_ptr<storage::checkpoints> checkpoints; // null: none are made
+  storage::spooled_log* spool = nullptr;             // the log, if it has a spool; null: it has none
+  config::metrics* metrics = nullptr;                // outlives the node
   visitor_key key;
   control wanted;
   std::function<int64_t()> now_ms;    // wall clock, unix ms; thread-safe

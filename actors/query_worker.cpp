@@ -7,6 +7,7 @@
 
 #include "config/telemetry.hpp"
 #include "storage/quarantine.hpp"
+#include "storage/spooled_log.hpp"
 
 namespace adtrack::actors {
 
@@ -25,6 +26,45 @@ void list_quarantine(const node_context& context, const quarantine_query& q, con
   if (page.ok()) return reply->complete(std::move(*page));
   config::log(config::log_level::error, "query_worker", "quarantine_failed", page.why.message);
   reply->fail(failure::overloaded, "the quarantine cannot be read now");
+}
+
+void answer_held(const node_context& context, const held_question& q, const reply_ptr& reply) {
+  auto* spool = context.parts.spool;
+  if (spool == nullptr) return reply->fail(failure::cannot, "this node has no spool: it is for logs in Kafka");
+  held_page page;
+  page.what = q.what;
+  storage::status why;
+  if (q.what == held_action::list) {
+    auto records = spool->read_held(q.from, size_t{q.max} + 1, context.options.log_page_bytes);
+    why = records.why;
+    if (records.ok() && records->size() > q.max) {
+      page.next = records->back().position;
+      records->pop_back();
+    }
+    if (records.ok())
+      for (auto& one : *records) page.records.push_back({one.position, one.accepted_ms, one.partition, std::move(one.value)});
+  } else {
+    auto done = q.what == held_action::release ? spool->release_held_below(q.below) : spool->remove_held_below(q.below);
+    why = done.why;
+    page.done = done.ok() ? *done : 0;
+    if (page.done > 0)
+      config::log(config::log_level::warning, "spool", q.what == held_action::release ? "held_released" : "held_removed",
+                  q.what == held_action::release ? "records that were held go into the log after all"
+                                                 : "records that were held are removed: they are not counted",
+                  {{"records", page.done}, {"below", q.below}});
+  }
+  if (!why.ok()) {
+    config::log(config::log_level::error, "query_worker", "held_failed", why.message);
+    return reply->fail(failure::overloaded, "the spool cannot do that now: " + why.message);
+  }
+  page.total = spool->state().held_records;
+  // A page may end early, where its bytes were enough.
+  if (q.what == held_action::list && page.next < 0 && !page.records.empty() && page.records.size() < q.max) {
+    const auto next = page.records.back().position + 1;
+    auto more = spool->read_held(next, 1, 1);
+    if (more.ok() && !more->empty()) page.next = next;
+  }
+  reply->complete(std::move(page));
 }
 
 // Between two looks at a log that has records but does not give them yet, as one that fetches over the network does.
@@ -80,6 +120,7 @@ query_worker_actor::behavior_type query_worker(query_worker_actor::stateful_poin
   return {
       [](query_atom, const view_ptr& view, const analytics_query& q) { return answer(view, q); },
       [context](list_atom, const quarantine_query& q, const reply_ptr& reply) { list_quarantine(*context, q, reply); },
+      [context](list_atom, const held_question& q, const reply_ptr& reply) { answer_held(*context, q, reply); },
       [self, context](list_atom, log_question q, const reply_ptr& reply) {
         if (read_log(*context, q, reply)) return;
         q.timeout_ms -= look_again_ms;

@@ -9,6 +9,7 @@
 
 #include "actors/log_check.hpp"
 #include "config/telemetry.hpp"
+#include "storage/checkpoints.hpp"
 #include "storage/quarantine.hpp"
 
 namespace adtrack::actors {
@@ -531,6 +532,25 @@ void shard_state::answer(const digest_question& q, caf::typed_response_promise<s
     reply.deliver(std::move(*found));
 }
 
+// On the shard's own thread, so that the copy is of one offset whose digest is known. Takes a flush of what the store has in memory
+// and a few hard links: tens of milliseconds.
+void shard_state::copy(const reply_ptr& reply) {
+  if (!context_->parts.checkpoints) return reply->fail(failure::cannot, "this node makes no checkpoints");
+  if (!engine_ || !may_commit()) return reply->fail(failure::overloaded, "the shard cannot commit now");
+  auto digest = engine_->digest();
+  if (!digest.ok()) {
+    engine_failed(digest.why, "looking");
+    return reply->fail(failure::overloaded, digest.why.message);
+  }
+  auto made =
+      context_->parts.checkpoints->make("shard-" + std::to_string(shard_), digest->offset, [this](const std::string& directory) {
+        return engine_->checkpoint(directory + "/store");
+      });
+  if (made.ok()) return reply->complete(shard_checkpoint{shard_, digest->offset, std::move(digest->value), std::move(*made)});
+  config::log(config::log_level::error, "shard", "checkpoint_failed", made.why.message, {{"shard", shard_}});
+  reply->fail(made.why.code == storage::errc::cannot ? failure::cannot : failure::overloaded, made.why.message);
+}
+
 void shard_state::stop() {
   if (engine_ && may_commit()) {
     sync_quarantine();
@@ -554,6 +574,7 @@ shard_actor::behavior_type shard(shard_state::pointer self, context_ptr context,
         self->state.check_control();
         self->state.hand_over_erasures();
       },
+      [self](copy_atom, const reply_ptr& reply) { self->state.copy(reply); },
       [self](done_atom, int64_t offset, bool of_store) { self->state.erased(offset, of_store); },
       [self](expire_atom) { self->state.expire(); },
       [self](query_atom, const analytics_query& q) { return self->state.query(q); },

@@ -54,6 +54,7 @@ public:
   caf::result<shard_digest> digest(const digest_question& q);
   void erased(int64_t offset, bool of_store);
   void hand_over_erasures();
+  void copy(const reply_ptr& reply);
   void stop();
 
 private:

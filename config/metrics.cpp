@@ -97,7 +97,7 @@ struct metrics::impl {
   labelled<prometheus::Counter, 1> events_rejected{counters("adtrack_events_rejected_total", "Events refused, by reason."),
                                                    {"reason"}};
   labelled<prometheus::Counter, 1> events_late{
-      counters("adtrack_events_late_total", "Counted events of more than an hour before they reached the log, by type."),
+      counters("adtrack_events_late_total", "Counted events that reached the log more than an hour after their time, by type."),
       {"type"}};
   prometheus::Histogram& log_append =
       histograms("adtrack_log_append_seconds", "Time of one durable write to the log, in seconds.").Add({}, work_seconds);

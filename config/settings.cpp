@@ -197,8 +197,10 @@ start_request read_settings(int argc, const char* const* argv, const char* const
   app.set_help_flag("");
   CLI::Option* help = app.add_flag("--help,-h");
   CLI::Option* version = app.add_flag("--version");
+  CLI::Option* digests = app.add_flag("--digests");
   CLI::Option* markdown = app.add_flag("--settings-markdown");
   CLI::Option* toml = app.add_flag("--settings-toml");
+  CLI::Option* check = app.add_flag("--check-health");
   app.add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   for (const setting_row& row : values.rows()) app.add_option(flag_of(row))->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   try {
@@ -221,7 +223,12 @@ start_request read_settings(int argc, const char* const* argv, const char* const
   if (wrong.empty()) wrong = values.read_flags(app);
   if (wrong.empty()) wrong = check_together(out.values);
   if (!wrong.empty()) return refuse(wrong);
+  if (check->count() > 0) {
+    if (out.values.http.port == 0) return refuse("--check-health needs the port: http.port is 0, any free one");
+    out.action = start_action::check_health;
+  }
   out.changed = values.changed();
+  if (digests->count() > 0) out.action = start_action::digests;
   return out;
 }
 

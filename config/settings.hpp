@@ -35,6 +35,7 @@ struct settings {
     uint32_t idle_timeout_ms = 75'000;
     uint32_t write_timeout_ms = 10'000;
     uint32_t reply_timeout_ms = 10'000;
+    uint32_t drain_ms = 0;
     uint32_t drain_timeout_ms = 1'000;
     std::string trusted_proxies; // for list_of; "" = none
     uint32_t reload_ms = 1'000;
@@ -230,9 +231,11 @@ struct changed_setting {
 };
 
 enum class start_action : uint8_t {
-  run,   // `values` are good
-  print, // --help and the like: write `text` to standard output, exit 0
-  refuse // write `text`, one sentence and a line end, to standard error, exit 2
+  run,          // `values` are good
+  check_health, // --check-health: `values` are good, and say which server to ask
+  digests,      // --digests: `values` are good; only say what the shards in data.dir hold
+  print,        // --help and the like: write `text` to standard output, exit 0
+  refuse        // write `text`, one sentence and a line end, to standard error, exit 2
 };
 
 struct start_request {

@@ -51,6 +51,9 @@ void add_http(std::vector<setting_row>& rows, settings::http_section& h) {
   rows.push_back({"http.write_timeout_ms", &h.write_timeout_ms, 10, hour_ms, "ms that a client may take to read a reply"});
   rows.push_back(
       {"http.reply_timeout_ms", &h.reply_timeout_ms, 10, hour_ms, "ms after which a request without an outcome is answered 503"});
+  rows.push_back(
+      {"http.drain_ms", &h.drain_ms, 0, hour_ms,
+       "ms after SIGTERM in which all is still answered but /readyz, which is 503 so that a load balancer turns away"});
   rows.push_back({"http.drain_timeout_ms", &h.drain_timeout_ms, 10, hour_ms,
                   "ms for a client to finish a request that had begun when the server was told to stop"});
   rows.push_back({"http.trusted_proxies", &h.trusted_proxies, 0, 0,

@@ -24,6 +24,8 @@ std::string settings_help() {
                     "adtrackd [--config FILE] [--NAME VALUE ...]\n\n"
                     "  --config FILE        read settings from a TOML file (or ADTRACK_CONFIG)\n"
                     "  --help, --version\n"
+                    "  --digests            say how far the shards in data.dir are and their digests, and end\n"
+                    "  --check-health       ask the server of these settings for /healthz; exit code 0 when it is alive\n"
                     "  --settings-markdown  print the settings as a table\n"
                     "  --settings-toml      print a settings file with every default\n\n"
                     "A setting http.port is the flag --http.port 8080, the variable ADTRACK_HTTP_PORT=8080, or in the file\n"

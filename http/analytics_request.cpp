@@ -155,7 +155,7 @@ void read_group_by(const query_parameter& p, reading& r) {
 void read_sort(const query_parameter& p, reading& r) {
   if (parse(p.value, r.out.order)) return;
   std::string message = "must be one of";
-  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k)
+  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::restated); ++k)
     message.append(k == 0 ? " " : ", ").append(to_string(static_cast<sort_key>(k)));
   r.errors.push_back({p.name, message + "; with a - before it from the largest"});
 }
@@ -287,6 +287,30 @@ bool read_event_lookup(const std::vector<query_parameter>& parameters, event_loo
   }
   if (!has_ad) errors.push_back({"ad_id", "is required"});
   if (!has_type) errors.push_back({"type", "is required"});
+  return errors.empty();
+}
+
+bool read_held_question(const std::vector<query_parameter>& parameters, held_question& out, std::vector<field_error>& errors) {
+  errors.clear();
+  bool has_below = false;
+  const bool lists = out.what == held_action::list;
+  const auto position = [&errors](const query_parameter& p, int64_t& to) {
+    uint64_t value = 0;
+    if (!number(p.value, 0, offset_most, value)) errors.push_back({p.name, range_message(0, offset_most)});
+    to = static_cast<int64_t>(value);
+  };
+  for (const auto& p : parameters) {
+    if (lists ? p.name != "from" && p.name != "max" : p.name != "below") {
+      unknown(p, errors);
+    } else if (first_of(parameters, p, errors)) {
+      has_below = has_below || p.name == "below";
+      if (p.name == "max")
+        bounded(p, 1, held_max, out.max, errors);
+      else
+        position(p, lists ? out.from : out.below);
+    }
+  }
+  if (!lists && !has_below) errors.push_back({"below", "is required: the records with smaller positions are meant"});
   return errors.empty();
 }
 

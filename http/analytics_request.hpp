@@ -1,4 +1,4 @@
-// The query strings of questions (analytics, the ads list, an event, a digest, the log, the quarantine), checked; all findings at
+// The query strings of questions (analytics, the ads list, an event, a digest, the log, the quarantine, held records), checked; all findings at
 // once. Pure.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "http/query_string.hpp"
 #include "model/analytics.hpp"
 #include "model/event.hpp"
+#include "model/held_records.hpp"
 #include "model/log_page.hpp"
 #include "model/quarantined.hpp"
 #include "model/shard_digest.hpp"
@@ -39,6 +40,8 @@ struct event_lookup {
 };
 bool read_event_lookup(const std::vector<query_parameter>& parameters, event_lookup& out, std::vector<field_error>& errors);
 
+// `what` is set already.
+bool read_held_question(const std::vector<query_parameter>& parameters, held_question& out, std::vector<field_error>& errors);
 bool read_digest_question(const std::vector<query_parameter>& parameters, const http_options& options, digest_question& out,
                           std::vector<field_error>& errors);
 
@@ -47,6 +50,7 @@ bool read_log_question(const std::vector<query_parameter>& parameters, const htt
                        std::vector<field_error>& errors);
 
 inline constexpr uint32_t quarantine_max = 1'000; // entries an answer
+inline constexpr uint32_t held_max = 1'000;       // likewise
 bool read_quarantine_query(const std::vector<query_parameter>& parameters, quarantine_query& out,
                            std::vector<field_error>& errors);
 

@@ -45,6 +45,8 @@ struct awaited {
     digest,
     log,
     erasure,
+    held,
+    checkpoint,
     stream
   };
   kind what = kind::ingest;
@@ -102,6 +104,8 @@ private:
   bool handle_quarantine(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_stream(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_event(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_held(const request& r, const actors::ticket& to, reply& now, awaited& later);
+  bool handle_checkpoint(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_digest(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_log(const request& r, const actors::ticket& to, reply& now, awaited& later);
   bool handle_setting(const request& r, reply& now);
@@ -115,6 +119,7 @@ private:
   bool may_read(const request& r, reply& now);
   bool may_administer(const request& r, reply& now);
   bool read_precondition(const request& r, std::string& tag, reply& now);
+  actors::readiness readiness() const;
   reply ready(const request& r);
   reply render_analytics_reply(const analytics_answer& answer, const awaited& waited);
   reply render_ad_reply(const ad& value, const awaited& waited);

@@ -56,7 +56,7 @@ void name_columns(std::string& out, bool grouped, bool with_series) {
   for (size_t i = 1; i < invalid_reason_count; ++i)
     out.append(",invalid_clicks_").append(to_string(static_cast<invalid_reason>(i)));
   if (!grouped) out += ",duplicates,conflicts";
-  out += ",unique_error";
+  out += ",restated,unique_error";
   for (auto p = static_cast<uint8_t>(playback_progress::start); p <= static_cast<uint8_t>(playback_progress::complete); ++p)
     out.append(",playbacks_").append(to_string(static_cast<playback_progress>(p)));
   out += "\r\n";
@@ -92,6 +92,7 @@ void append_numbers(std::string& out, const window_numbers& n, bool grouped) {
     cell(out, count[metric::duplicates]);
     cell(out, count[metric::conflicts]);
   }
+  cell(out, count[metric::restated]);
   cell(out, n.unique_error);
   for (size_t i = 0; i < static_cast<size_t>(playback_progress::complete); ++i)
     cell(out, count.values[static_cast<size_t>(metric::playback_progress) + i]);

@@ -2,6 +2,7 @@
 // that they name; one object for all loops.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct doorway {
   live_settings live{rates};
   cors_policy cors;
   tls_files tls;
+  std::atomic<bool> turning_away{false}; // /readyz says no, so that nobody new is sent here; all else is answered
 
   doorway(const http_options& options, config::metrics& metrics);
   // Reads the options' lists and files for the first time. False: `error` says what cannot be used.

@@ -15,7 +15,7 @@ struct entry {
 };
 
 // In the order of problem_kind.
-constexpr std::array<entry, 27> entries = {{
+constexpr std::array<entry, 28> entries = {{
     {400, "malformed", "The request cannot be read", "The request does not follow the rules of its format."},
     {400, "validation", "The request is not valid", "One or more fields are not valid; see errors."},
     {400, "unknown-ad", "The ad is not in the catalogue", "This server counts events of known ads only."},
@@ -27,6 +27,7 @@ constexpr std::array<entry, 27> entries = {{
     {405, "method-not-allowed", "The method is not allowed here", "See the Allow header."},
     {408, "request-timeout", "The request did not arrive in time", "The request was not complete before its deadline."},
     {409, "not-kept", "It is not kept any more", "The shard is past that offset, and its digest there is not kept."},
+    {409, "cannot", "This node has nothing of the kind", "This node has nothing that this could be done with."},
     {412, "precondition-failed", "The resource is not the one that was expected", "If-Match does not name the current version."},
     {413, "content-too-large", "The body is too large", "The body is larger than this server accepts."},
     {414, "uri-too-long", "The request target is too long", "The request target is longer than this server accepts."},
@@ -123,6 +124,7 @@ problem_kind kind_of(actors::failure why, bool has_min_position) noexcept {
   case actors::failure::precondition_failed: return problem_kind::precondition_failed;
   case actors::failure::position_not_reached: return problem_kind::position_not_reached;
   case actors::failure::not_kept: return problem_kind::not_kept;
+  case actors::failure::cannot: return problem_kind::cannot;
   case actors::failure::no_such_shard:
   case actors::failure::no_series: return problem_kind::validation;
   }

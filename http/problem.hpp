@@ -13,16 +13,17 @@
 namespace adtrack::http {
 
 enum class problem_kind : uint8_t {
-  malformed,              // 400: not HTTP, not JSON, not a query string
-  validation,             // 400: `errors` names the fields
-  unknown_ad,             // 400: the event's ad is not in the catalogue, and that is required here
-  unauthorized,           // 401
-  forbidden,              // 403
-  bad_signature,          // 403: of a click link
-  not_found,              // 404
-  method_not_allowed,     // 405
-  request_timeout,        // 408
-  not_kept,               // 409: what was asked for is past
+  malformed,          // 400: not HTTP, not JSON, not a query string
+  validation,         // 400: `errors` names the fields
+  unknown_ad,         // 400: the event's ad is not in the catalogue, and that is required here
+  unauthorized,       // 401
+  forbidden,          // 403
+  bad_signature,      // 403: of a click link
+  not_found,          // 404
+  method_not_allowed, // 405
+  request_timeout,    // 408
+  not_kept,
+  cannot,                 // 409: what was asked for is past
   precondition_failed,    // 412
   content_too_large,      // 413
   uri_too_long,           // 414

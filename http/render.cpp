@@ -74,6 +74,7 @@ void append_numbers(std::string& out, const window_numbers& n, bool grouped) {
     field(out, "duplicates", count[metric::duplicates]);
     field(out, "conflicts", count[metric::conflicts]);
   }
+  field(out, "restated", count[metric::restated]);
   out += ",\"unique_error\":";
   if (n.unique_error == 0)
     out.push_back('0');
@@ -316,6 +317,60 @@ void render_digest(std::string& out, const shard_digest& digest) {
   append_int(out, digest.offset);
   out += ",\"digest\":";
   append_json_string(out, digest.value);
+  out.push_back('}');
+}
+
+void render_shard_checkpoint(std::string& out, const shard_checkpoint& made) {
+  out += "{\"shard\":";
+  append_uint(out, made.shard);
+  out += ",\"offset\":";
+  append_int(out, made.offset);
+  out += ",\"digest\":";
+  append_json_string(out, made.digest);
+  out += ",\"path\":";
+  append_json_string(out, made.path);
+  out.push_back('}');
+}
+
+void render_log_checkpoint(std::string& out, const log_checkpoint& made) {
+  out += "{\"path\":";
+  append_json_string(out, made.path);
+  out += ",\"ends\":{";
+  for (size_t shard = 0; shard < made.ends.size(); ++shard) {
+    out += shard > 0 ? ",\"" : "\"";
+    append_uint(out, shard);
+    out += "\":";
+    append_int(out, made.ends[shard]);
+  }
+  out += "}}";
+}
+
+void render_held(std::string& out, const held_page& page) {
+  if (page.what != held_action::list) {
+    out += page.what == held_action::release ? "{\"released\":" : "{\"removed\":";
+    append_uint(out, page.done);
+    field(out, "total", page.total);
+    out.push_back('}');
+    return;
+  }
+  out += "{\"data\":[";
+  for (const auto& one : page.records) {
+    out += out.back() == '[' ? "{\"position\":" : ",{\"position\":";
+    append_int(out, one.position);
+    out += ",\"accepted\":";
+    append_time(out, one.accepted_ms);
+    field(out, "shard", one.shard);
+    out += ",\"value\":";
+    append_json_string(out, one.value);
+    out.push_back('}');
+  }
+  out += "],\"total\":";
+  append_uint(out, page.total);
+  out += ",\"next\":";
+  if (page.next >= 0)
+    append_int(out, page.next);
+  else
+    out += "null";
   out.push_back('}');
 }
 

@@ -21,6 +21,9 @@ void render_rejections(std::string& out, const std::vector<rejection>& rejection
 void render_batch(std::string& out, const actors::batch_ingested& what, std::string_view rejected, size_t rejected_count);
 void render_analytics(std::string& out, const analytics_answer& answer, bool explain);
 void render_event_fate(std::string& out, std::string_view event_id, const event_lookup& asked, const event_fate& fate);
+void render_held(std::string& out, const held_page& page);
+void render_shard_checkpoint(std::string& out, const shard_checkpoint& made);
+void render_log_checkpoint(std::string& out, const log_checkpoint& made);
 void render_digest(std::string& out, const shard_digest& digest);
 void render_erasure(std::string& out, const visitor_erased& done);
 void render_quarantine(std::string& out, const quarantine_page& page);

@@ -7,6 +7,14 @@
 
 namespace adtrack::http {
 
+reply json_reply(int status, std::string body) {
+  reply r;
+  r.status = status;
+  r.content_type = json_type;
+  r.body = std::move(body);
+  return r;
+}
+
 namespace {
 
 void append_lines(std::string& out, const header_lines& lines) {

@@ -20,6 +20,9 @@ struct reply {
   bool endless = false; // more of the body follows until the connection ends, so it has no length
 };
 
+inline constexpr std::string_view json_type = "application/json";
+reply json_reply(int status, std::string body);
+
 struct reply_frame {
   std::string_view request_id; // checked charset
   bool head_only = false;      // HEAD: the headers of the body that is not sent

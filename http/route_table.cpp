@@ -48,6 +48,10 @@ constexpr std::array<entry, route_count> entries = {{
     {"/admin/v1/settings/{name}", reads | bit(http_method::put), reads | bit(http_method::put)},
     {"/", reads},
     {"/dashboard/{file}", reads},
+    {"/admin/v1/spool/held", reads | bit(http_method::del), reads | bit(http_method::del)},
+    {"/admin/v1/spool/held/release", posts, posts},
+    {"/admin/v1/shards/{n}/checkpoint", posts, posts},
+    {"/admin/v1/log/checkpoint", posts, posts},
 }};
 
 unsigned methods(route where, bool admin_calls) {
@@ -83,9 +87,10 @@ route_match match_event(std::string_view id) {
 route_match match_shard(std::string_view rest) {
   route_match found;
   const auto slash = std::min(rest.find('/'), rest.size());
-  if (rest.substr(slash) != "/digest" || !decimal(rest.substr(0, slash), found.shard)) return {};
-  found.where = route::digest;
-  return found;
+  if (!decimal(rest.substr(0, slash), found.shard)) return {};
+  if (rest.substr(slash) == "/digest") found.where = route::digest;
+  if (rest.substr(slash) == "/checkpoint") found.where = route::shard_checkpoint;
+  return found.where == route::none ? route_match() : found;
 }
 
 route_match match_log(std::string_view rest) {

@@ -33,14 +33,18 @@ enum class route : uint8_t {
   settings,
   setting,
   dashboard,
-  dashboard_file
+  dashboard_file,
+  held,
+  held_release,
+  shard_checkpoint,
+  log_checkpoint
 };
-inline constexpr size_t route_count = 24;
+inline constexpr size_t route_count = 28;
 
 struct route_match {
   route where = route::none;
   uint64_t ad_id = 0;   // of route::ad and the visits
-  uint32_t shard = 0;   // of route::digest and log
+  uint32_t shard = 0;   // of route::digest, shard_checkpoint and log
   size_t file = 0;      // of route::dashboard and dashboard_file: which of dashboard_files
   std::string event_id; // of route::event, decoded
   std::string setting;  // of route::setting, its name

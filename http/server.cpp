@@ -110,6 +110,8 @@ size_t server::connections() const noexcept { return impl_->shared.connections.l
 
 void server::look_at_files() { impl_->doors.look(); }
 
+void server::turn_away() { impl_->doors.turning_away = true; }
+
 void server::stop_accepting() {
   if (impl_->door) impl_->door->stop();
   if (impl_->admin_door) impl_->admin_door->stop();

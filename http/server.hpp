@@ -1,5 +1,5 @@
 // The front door: binds, accepts, spreads connections over event loops, and takes the outcomes of deferred requests. Owned by the
-// composition root, which calls start, then stop_accepting, drain and stop from one thread; complete() comes from any thread.
+// composition root, which calls start, then turn_away, stop_accepting, drain and stop from one thread; complete() comes from any thread.
 // Talks to the gateway only.
 #pragma once
 
@@ -37,6 +37,8 @@ public:
   // meanwhile.
   void look_at_files();
 
+  // From now on /readyz is 503, and nothing else changes: who spreads requests over nodes sends no more to this one.
+  void turn_away();
   void stop_accepting();
   // Answers what is in flight and closes every connection; true when none is left within the time given.
   bool drain(std::chrono::milliseconds within);

@@ -70,6 +70,7 @@ std::string_view to_string(sort_key k) noexcept {
   case sort_key::gross_clicks: return "gross_clicks";
   case sort_key::duplicates: return "duplicates";
   case sort_key::conflicts: return "conflicts";
+  case sort_key::restated: return "restated";
   }
   return {};
 }
@@ -77,7 +78,7 @@ std::string_view to_string(sort_key k) noexcept {
 bool parse(std::string_view text, row_order& out) noexcept {
   const bool descending = text.starts_with('-');
   if (descending) text.remove_prefix(1);
-  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k) {
+  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::restated); ++k) {
     const auto key = static_cast<sort_key>(k);
     if (to_string(key) != text) continue;
     out = {key, descending};
@@ -117,6 +118,7 @@ std::optional<double> value_of(const analytics_row& row, sort_key key) noexcept 
   case sort_key::gross_clicks: return static_cast<double>(c.gross(event_type::click));
   case sort_key::duplicates: return static_cast<double>(c[metric::duplicates]);
   case sort_key::conflicts: return static_cast<double>(c[metric::conflicts]);
+  case sort_key::restated: return static_cast<double>(c[metric::restated]);
   }
   return std::nullopt;
 }

@@ -67,7 +67,8 @@ enum class sort_key : uint8_t {
   ctr,
   gross_clicks,
   duplicates,
-  conflicts
+  conflicts,
+  restated
 };
 std::string_view to_string(sort_key k) noexcept;
 

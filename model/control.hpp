@@ -8,7 +8,7 @@
 namespace adtrack {
 
 // Highest logic version that this build knows. A shard that meets a higher one stops there and is not ready.
-inline constexpr uint32_t logic_version = 3; // 2: clicks may be repeats; 3: visitors can be erased
+inline constexpr uint32_t logic_version = 4; // 2: clicks may be repeats; 3: visitors can be erased; 4: restated
 
 // From where a control record stands the visitor is known as the alias in all that came before; what comes after is a new
 // visitor. Once nothing before it knows the visitor any more, the record does not either: it is 0.

@@ -21,7 +21,7 @@ constexpr metric invalid_of(event_type type, invalid_reason reason) noexcept {
 
 static_assert(invalid_of(event_type::click, invalid_reason::repeat) == static_cast<metric>(7));
 static_assert(invalid_of(event_type::playback, invalid_reason::bot) == metric::invalid_playbacks);
-static_assert(at(metric::playback_progress, 5) == metric::duplicates && metric_count == 29);
+static_assert(at(metric::playback_progress, 5) == metric::duplicates && metric_count == 30);
 static_assert(metric_count <= 64, "the compact form's mask is one 64-bit number");
 
 } // namespace
@@ -47,6 +47,7 @@ counters& counters::operator+=(const counters& other) noexcept {
 
 void counters::add(const shard_record& r, invalid_reason invalid) noexcept {
   last_counted_ms = std::max(last_counted_ms, r.log_time_ms);
+  if (r.restates) ++(*this)[metric::restated];
   if (invalid != invalid_reason::none) {
     ++(*this)[invalid_of(r.type, invalid)];
     return;

@@ -28,8 +28,12 @@ enum class metric : uint8_t {
   play_time_sum, // seconds
   watched_count,
   watched_sum, // percent
+  restated,    // counted more than restated_after_ms after their time
 };
-inline constexpr size_t metric_count = static_cast<size_t>(metric::watched_sum) + 1;
+inline constexpr size_t metric_count = static_cast<size_t>(metric::restated) + 1;
+
+// By the log's time. A part of the logic version: another bound gives other results.
+inline constexpr int64_t restated_after_ms = 3'600'000;
 
 struct counters {
   std::array<uint64_t, metric_count> values{};

@@ -95,6 +95,7 @@ struct shard_record {
   uint32_t index = 0; // of the control in record_batch::controls or of the entry in record_batch::skipped
   // What it is grouped by. Families and countries are places in record_batch::names; 0: unknown.
   device_class device = device_class::unknown;
+  bool restates = false; // the shard finds that it came so late that it changes what was read already
   uint32_t browser = 0, os = 0, country = 0;
 };
 

@@ -15,16 +15,21 @@ die() {
 packages_build=(cmake ninja-build g++ pkg-config libcaf-dev librocksdb-dev libcpp-httplib-dev libsimdjson-dev zlib1g-dev libxxhash-dev libre2-dev
   libyaml-dev libmaxminddb-dev uap-core prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libabsl-dev libboost-test-dev librdkafka-dev libjemalloc-dev libssl-dev
   ca-certificates curl)
+# To make the Debian package of what was built.
+packages_package=(dpkg-dev file)
 # To run what was built.
 packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zlib1g libxxhash0 libprometheus-cpp-core1.0 libspdlog1.10
   libabsl20220623 librdkafka1 libjemalloc2 libssl3 libre2-9 libyaml-0-2
-  libmaxminddb0 uap-core tzdata curl)
+  libmaxminddb0 uap-core tzdata ca-certificates)
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
 # For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, put an nginx before adtrackd,
-# hold the rules and dashboards against a Prometheus and its promtool, and look at the dashboard with Chromium.
-packages_test=("${packages_build[@]}" "${packages_kafka[@]}" kcat librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
-  python3 python3-venv clang libclang-rt-14-dev llvm)
+# hold the rules and dashboards against a Prometheus and its promtool, look at the dashboard with Chromium, and install the package in a
+# system of its own, under a systemd of its own.
+packages_test=("${packages_build[@]}" "${packages_package[@]}" "${packages_kafka[@]}" kcat rclone librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
+  mmdebstrap systemd-container lintian iproute2 tzdata wget python3 python3-venv clang libclang-rt-14-dev llvm)
+# For an engine of the tests' own that builds and runs containers.
+packages_docker=(docker.io docker-compose)
 # For the checks beyond the tests.
 packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
 
@@ -55,13 +60,19 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   as_root apt-get update -q || die "apt-get update failed: is there a network, and are the package sources right?"
   as_root apt-get install -q -y --no-install-recommends "${missing[@]}" || die "these packages could not be installed: ${missing[*]} (adtrack needs Debian 12)"
-  # Debian starts what it installs; tests and benchmarks run an nginx and a Prometheus of their own and want no others beside them.
-  local service
-  for service in nginx prometheus; do
+  # Debian starts what it installs; tests and benchmarks run an nginx, a Prometheus and a Docker of their own and want no others beside them.
+  [ -d /run/systemd/system ] || return 0
+  local started
+  for started in nginx:nginx nginx-light:nginx prometheus:prometheus docker.io:docker.socket docker.io:docker; do
     case " ${missing[*]} " in
-    *" $service "* | *" $service-light "*) if [ -d /run/systemd/system ]; then as_root systemctl disable --now "$service"; fi ;;
+    *" ${started%%:*} "*) as_root systemctl disable --now "${started#*:}" ;;
     esac
   done
+}
+
+# Where there is a Docker, it stays as it is: Debian's packages would remove another's. Without root there can be no engine of the tests' own.
+install_docker() {
+  PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || [ "$(id -u)" != 0 ] || install_packages "${packages_docker[@]}"
 }
 
 # build PRESET [TARGET...]: configures and builds in build/PRESET; everything when no target is named.

@@ -63,7 +63,9 @@ class Node:
 
 
 def binary():
-    path = os.environ.get("ADTRACKD") or os.path.join(ROOT, "build", "release", "adtrackd")
+    """What ADTRACKD names, or what was built, or what the package installed."""
+    built = os.path.join(ROOT, "build", "release", "adtrackd")
+    path = os.environ.get("ADTRACKD") or (built if os.path.exists(built) else shutil.which("adtrackd") or built)
     if not os.access(path, os.X_OK):
         raise Stop(f"there is no {path}: scripts/quickstart.sh builds it, or set ADTRACKD")
     return path

@@ -2,9 +2,9 @@
 # Builds the release and runs every test: the Boost suites, the end-to-end suites against build/release/adtrackd, and each fuzz
 # target for a bounded time; those on Kafka against a real broker, which it starts on a free port (its jars come from Maven Central
 # once) and ends. Installs what that needs. Closes with one line, `N passed, N failed, N skipped`; the exit code is 1 when a case
-# failed or none ran. Without Maven Central, what needs a broker is skipped and says so. The sanitizers' suites and the checks of
-# the code's form are in check.sh, the long forms of the brokers' faults, of the floods and of the oracle's questions in
-# chaos-kafka.sh, flood.sh and oracle.sh.
+# failed or none ran. Without Maven Central, what needs a broker is skipped and says so; so are containers where no Docker engine can be
+# started, as without root. The sanitizers' suites and the checks of the code's form are in check.sh, the long forms of the brokers' faults,
+# of the floods and of the oracle's questions in chaos-kafka.sh, flood.sh and oracle.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -129,6 +129,7 @@ fuzz() {
 }
 
 install_packages "${packages_test[@]}"
+install_docker
 build release
 start_kafka
 say "unit and integration suites"

@@ -35,6 +35,9 @@ public:
   // `tokens` gives stream keys, each different; `now_ms` gives created and updated times, unix ms.
   ads_catalogue(std::unique_ptr<compacted_stream> stream, std::function<std::string()> tokens, std::function<int64_t()> now_ms);
 
+  // As compacted_stream::checkpoint.
+  status checkpoint(const std::string& path) { return stream_->checkpoint(path); }
+
   // Reads the whole stream, then swaps it in. Must succeed once before anything else is called.
   status load();
 

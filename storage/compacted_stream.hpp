@@ -28,6 +28,9 @@ public:
   // Calls `visit` for every entry kept, by offset.
   virtual status read_all(const std::function<void(const entry&)>& visit) = 0;
 
+  // As event_log::checkpoint.
+  virtual status checkpoint(const std::string& /*path*/) { return {errc::cannot, "this stream is kept elsewhere"}; }
+
   // As event_log::reopen.
   virtual status reopen() = 0;
 };

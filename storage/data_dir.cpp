@@ -42,12 +42,6 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-status sync_directory(const std::string& path) {
-  const descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.ok() || ::fsync(directory.get()) != 0) return failure("sync the directory " + path);
-  return {};
-}
-
 status make_directories(const std::string& path) {
   std::error_code unreadable; // then mkdir says why
   if (std::filesystem::is_directory(path, unreadable)) return {};
@@ -142,6 +136,12 @@ result<visitor_key> create_key(const std::string& path) {
 }
 
 } // namespace
+
+status sync_directory(const std::string& path) {
+  const descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.ok() || ::fsync(directory.get()) != 0) return failure("sync the directory " + path);
+  return {};
+}
 
 result<std::unique_ptr<data_dir>> data_dir::open(const std::string& path) {
   if (path.empty()) return status{errc::io, "data.dir is empty; name a directory"};

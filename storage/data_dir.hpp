@@ -29,6 +29,7 @@ public:
   std::string ads_path() const { return path_ + "/ads"; }
   std::string spool_path() const { return path_ + "/spool"; }
   std::string quarantine_path() const { return path_ + "/quarantine"; }
+  std::string checkpoints_path() const { return path_ + "/checkpoints"; }
   std::string shard_path(uint32_t shard) const { return path_ + "/shards/" + std::to_string(shard); }
   std::string visitor_key_path() const { return path_ + "/visitor.key"; } // unless privacy.visitor_key_file says otherwise
 
@@ -37,6 +38,9 @@ private:
   std::string path_;
   int lock_;
 };
+
+// Makes what was made, named or removed in a directory survive a power loss.
+status sync_directory(const std::string& path);
 
 // Reads 32 hex digits (a newline after them is allowed). When the file is missing and `create`, makes one of mode 0600 that
 // survives a power loss from then on; else errc::not_found. errc::corrupt when it holds anything else.

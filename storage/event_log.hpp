@@ -90,6 +90,12 @@ public:
   // when it ends. May take long; any thread, beside everything else. After an error it has to be asked for again.
   virtual status purge(uint32_t /*partition*/) { return {errc::cannot, "the records of this log cannot be replaced"}; }
 
+  // A log like this one at `path`, which must not exist but in whose directory it is made, with every record that is durable when
+  // this is called. Shares what it can with this one; whole when it returns ok, over a power loss too. Any thread; may take long.
+  virtual status checkpoint(const std::string& /*path*/) {
+    return {errc::cannot, "the records of this log are kept elsewhere: what keeps them has to be backed up there"};
+  }
+
   // After a failed write the log is read-only; this tries to bring it back. Cheap when writable() already.
   virtual status reopen() = 0;
   virtual bool writable() const noexcept = 0;

@@ -4,10 +4,12 @@
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <vector>
 
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include "config/telemetry.hpp"
 
@@ -162,6 +164,14 @@ status make_directory(const std::string& path, rocksdb::Env* env) {
   s = env->CreateDirIfMissing(path);
   if (s.ok()) s = sync_directory(parent.empty() ? "." : parent, env);
   return to_status(s, "cannot create the directory " + path);
+}
+
+status make_checkpoint(rocksdb::DB& db, const std::string& path) {
+  rocksdb::Checkpoint* made = nullptr;
+  auto s = rocksdb::Checkpoint::Create(&db, &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (s.ok()) s = checkpoint->CreateCheckpoint(path, std::numeric_limits<uint64_t>::max());
+  return to_status(s, "cannot make the checkpoint " + path);
 }
 
 } // namespace adtrack::storage

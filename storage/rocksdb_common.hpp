@@ -13,6 +13,10 @@
 
 #include "storage/status.hpp"
 
+namespace rocksdb {
+class DB;
+}
+
 namespace adtrack::storage {
 
 // `what` names the thing and the attempt: "cannot append to the log at data/log".
@@ -42,6 +46,10 @@ status probe_directory(const std::string& path, rocksdb::Env* env);
 // write-ahead logs hold to tables; when it runs out of room half way it leaves them behind, and they take the room of the next
 // try. A file system that does not tell is believed to have room.
 status check_room(const std::string& path, rocksdb::Env* env);
+
+// What was written to the database so far as one of its own at `path`, which must not exist; files are shared by hard links. The
+// caller has flushed what needs no log.
+status make_checkpoint(rocksdb::DB& db, const std::string& path);
 
 // Creates the directory and its parents, and syncs the directory that holds it.
 status make_directory(const std::string& path, rocksdb::Env* env);

@@ -171,6 +171,7 @@ public:
   bool rewrites() const noexcept override { return true; }
   result<int64_t> rewrite(uint32_t partition, int64_t from, int64_t to, const record_change& change) override;
   status purge(uint32_t partition) override;
+  status checkpoint(const std::string& path) override;
   status reopen() override;
   bool writable() const noexcept override { return healthy_->load(); }
   void on_appended(std::function<void()> callback) override {
@@ -196,6 +197,7 @@ private:
   result<int64_t> changed_runs(uint32_t partition, int64_t from, int64_t to, const record_change& change,
                                std::vector<changed_run>& runs);
   rocksdb::Status merge_all(uint32_t partition); // database_mutex_ shared
+  rocksdb::Status flush_all();                   // likewise
   status read_only() const;
   static status no_partition(uint32_t partition) {
     return {errc::out_of_range, "the log has no partition " + std::to_string(partition)};
@@ -667,16 +669,27 @@ rocksdb::Status rocksdb_log::merge_all(uint32_t partition) {
   return rocksdb::Status::TryAgain("other merges were in the way");
 }
 
+// All families: each holds back the write-ahead logs that have something of it that is in no table yet.
+rocksdb::Status rocksdb_log::flush_all() {
+  std::vector<rocksdb::ColumnFamilyHandle*> families(db_->partitions.begin(), db_->partitions.begin() + options_.partitions);
+  families.push_back(db_->meta);
+  return db_->db->Flush({}, families);
+}
+
+status rocksdb_log::checkpoint(const std::string& path) {
+  std::shared_lock using_database(database_mutex_);
+  if (!healthy_->load() || !db_) return read_only();
+  if (const auto s = flush_all(); !s.ok()) return to_status(s, "cannot flush the log at " + options_.path);
+  return make_checkpoint(*db_->db, path);
+}
+
 status rocksdb_log::purge(uint32_t partition) {
   if (partition >= states_.size()) return no_partition(partition);
   std::shared_lock using_database(database_mutex_);
   if (!healthy_->load() || !db_) return read_only();
   auto& db = *db_->db;
   const auto newest = db.GetLatestSequenceNumber();
-  // All families: each holds back the write-ahead logs that have something of it that is in no table yet.
-  std::vector<rocksdb::ColumnFamilyHandle*> families(db_->partitions.begin(), db_->partitions.begin() + options_.partitions);
-  families.push_back(db_->meta);
-  auto s = db.Flush({}, families);
+  auto s = flush_all();
   if (s.ok()) s = merge_all(partition);
   if (s.ok()) s = db.EnableFileDeletions(false); // was never disabled: removes what nobody needs any more, now
   rocksdb::VectorLogPtr logs;

@@ -249,6 +249,12 @@ public:
     return to_status(db_->CompactRange(options, &low, &high), "cannot compact the shard store at " + path_);
   }
 
+  // The flush leaves little of the log to be copied.
+  status checkpoint(const std::string& path) override {
+    if (auto why = guarded([&] { return db_->Flush({}); }, "cannot flush the shard store at "); !why.ok()) return why;
+    return make_checkpoint(*db_, path);
+  }
+
   void set_horizons(const store_horizons& h) override {
     horizons_->seconds_ms = h.seconds_ms;
     horizons_->minutes_ms = h.minutes_ms;

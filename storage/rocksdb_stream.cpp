@@ -36,6 +36,11 @@ public:
   result<int64_t> append(std::string_view key, std::string_view value) override;
   status read_all(const std::function<void(const entry&)>& visit) override;
 
+  status checkpoint(const std::string& path) override {
+    if (!healthy_->load() || !db_) return {errc::read_only, what("copy") + ": it has to be reopened"};
+    return make_checkpoint(*db_, path);
+  }
+
   status reopen() override {
     if (healthy_->load()) return {};
     if (auto s = (db_ ? probe_directory : check_room)(options_.path, options_.env); !s.ok()) return s;

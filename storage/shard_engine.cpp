@@ -22,6 +22,7 @@ namespace {
 
 constexpr uint64_t format_version = 4;
 constexpr uint32_t logic_with_repeats = 2; // the version that brought them; records under an older one have none
+constexpr uint32_t logic_with_restated = 4;
 constexpr int64_t hour_ms = 3'600'000;
 constexpr int64_t day_ms = 24 * hour_ms;
 constexpr int64_t digest_stride = 65'536;
@@ -131,6 +132,7 @@ public:
   status apply(const record_batch& batch) override;
   status commit() override;
   status sync() override;
+  status checkpoint(const std::string& path) override;
   int64_t next_offset() const noexcept override { return state_.next_offset; }
   record_mark last_record() const noexcept override { return state_.last; }
   int64_t synced_offset() const noexcept override { return synced_offset_; }
@@ -357,7 +359,8 @@ status engine::apply_event(const shard_record& stamped, fate& what, uint64_t& ab
   if (is_repeat(r)) r.invalid = invalid_reason::repeat;
   about = static_cast<uint64_t>(r.invalid);
   ++fates.counted;
-  if (r.time_s * 1'000 + hour_ms < state_.clock_ms) ++fates.late;
+  r.restates = state_.current.logic >= logic_with_restated && r.time_s * 1'000 + restated_after_ms < r.log_time_ms;
+  fates.late += r.restates;
   ++fates.invalid[static_cast<size_t>(r.invalid)];
   identities_.insert({r.id, r.offset, static_cast<uint32_t>(r.time_s), r.fields_hash,
                       static_cast<uint32_t>(state_.clock_ms / hour_ms), static_cast<uint8_t>(r.invalid)});
@@ -435,6 +438,11 @@ status engine::commit() {
   uncommitted_ = 0;
   committed_clock_ms_ = state_.clock_ms;
   return status::success();
+}
+
+status engine::checkpoint(const std::string& path) {
+  if (auto why = commit(); !why.ok()) return why;
+  return store_->checkpoint(path);
 }
 
 status engine::sync() {

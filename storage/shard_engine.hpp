@@ -32,7 +32,7 @@ struct shard_options {
 // What became of events of one type; a conflict is a duplicate too.
 struct fate_counts {
   uint64_t counted = 0, duplicates = 0, conflicts = 0;
-  uint64_t late = 0;                                    // of those counted: of more than an hour before the shard's clock
+  uint64_t late = 0;                                    // of those counted: more than an hour after their time
   std::array<uint64_t, invalid_reason_count> invalid{}; // of those counted, by reason; `none` are the valid ones
 };
 using fates_by_type = std::array<fate_counts, event_type_count>;
@@ -63,6 +63,8 @@ public:
   virtual status apply(const record_batch& batch) = 0;
   virtual status commit() = 0; // no-op when nothing is uncommitted
   virtual status sync() = 0;   // commits and makes the store's commits survive a power loss
+  // Commits, and copies the store to `path`; see shard_store::checkpoint. errc::cannot: the store cannot, or not there.
+  virtual status checkpoint(const std::string& path) = 0;
 
   virtual int64_t next_offset() const noexcept = 0;
   // The newest record below next_offset() whose hash is known; committed with the state that it led to. None before the first.

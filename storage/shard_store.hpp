@@ -50,6 +50,9 @@ public:
   virtual status sync() = 0; // every earlier write survives a power loss
   // Takes what was overwritten or erased in [from, to) off the disk. May take long; from any thread, beside everything else.
   virtual status purge(std::string_view from, std::string_view to) = 0;
+  // A store like this one at `path`, which must not exist but in whose directory it is made: what was written so far and nothing of
+  // later writes that this one would not keep. Shares what it can with this one; whole when it returns ok, over a power loss too.
+  virtual status checkpoint(const std::string& /*path*/) { return {errc::cannot, "this store is in memory only"}; }
   virtual void set_horizons(const store_horizons& horizons) = 0;
   // A frozen reader, for one thread at a time; may outlive later writes but not the store.
   virtual std::shared_ptr<const store_reader> snapshot() = 0;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view format_key = "f", counters_key = "n", format_version = "1";
 constexpr char waiting = 'e', held = 'h';
+constexpr uint64_t taken_at_once = 10'000; // of what is held, in one write
 constexpr size_t header_bytes = 20;
 constexpr size_t key_bytes = 9;
 
@@ -133,6 +134,8 @@ struct spool::impl {
   result<stored_entry> get(char kind, int64_t position) const;
   result<std::vector<stored_entry>> read(char kind, int64_t from, size_t max_records, size_t max_bytes) const;
   status advance(int64_t position, bool hold);
+  result<uint64_t> take_held(int64_t position, std::optional<int64_t> waits_since_ms);
+  result<uint64_t> take_all_held(int64_t position, std::optional<int64_t> waits_since_ms);
   result<int64_t> accepted_at(const counters& c) const;
 
   const spool_options options;
@@ -307,6 +310,48 @@ status spool::impl::advance(int64_t position, bool hold) {
   return s;
 }
 
+// The first of those below `position` are held no more: they wait again since `waits_since_ms`, or are gone.
+result<uint64_t> spool::impl::take_held(int64_t position, std::optional<int64_t> waits_since_ms) {
+  if (auto s = usable(); !s.ok()) return s;
+  const auto before = now();
+  auto after = before;
+  auto batch = store->new_batch();
+  bool sound = true;
+  const auto visit = [&](std::string_view key, std::string_view value) {
+    const auto each = decode(key, value);
+    sound = each.has_value();
+    if (!sound || before.held_records - after.held_records == taken_at_once) return false;
+    batch->erase(key);
+    --after.held_records;
+    after.held_bytes -= std::min(after.held_bytes, size_of(each->entry));
+    if (waits_since_ms) {
+      batch->put(key_of(waiting, after.next),
+                 encode({each->entry.partition, each->entry.value}, *waits_since_ms, after.next_bytes));
+      ++after.next;
+      after.next_bytes += size_of(each->entry);
+    }
+    return true;
+  };
+  if (auto s = store->scan(key_of(held, 0), key_of(held, std::max<int64_t>(position, 0)), visit); !s.ok()) return s;
+  if (!sound) return status{errc::corrupt, what("read") + ": a record that is held is damaged"};
+  const uint64_t taken = before.held_records - after.held_records;
+  if (taken == 0) return taken;
+  if (auto s = commit(*batch, after); !s.ok()) return s;
+  std::lock_guard lock(state_mutex);
+  state = after;
+  if (waits_since_ms && before.front == before.next) oldest_accepted_ms = *waits_since_ms;
+  return taken;
+}
+
+result<uint64_t> spool::impl::take_all_held(int64_t position, std::optional<int64_t> waits_since_ms) {
+  for (uint64_t all = 0;;) {
+    auto taken = take_held(position, waits_since_ms);
+    if (!taken.ok()) return taken;
+    all += *taken;
+    if (*taken < taken_at_once) return all;
+  }
+}
+
 result<std::unique_ptr<spool>> spool::open(spool_options options) {
   auto parts = std::make_unique<impl>(std::move(options));
   {
@@ -378,24 +423,14 @@ result<std::vector<spool_entry>> spool::read_held(int64_t from, size_t max_recor
   return entries_of(impl_->read(held, std::max<int64_t>(from, 0), max_records, max_bytes));
 }
 
-status spool::remove_held_below(int64_t position) {
+result<uint64_t> spool::remove_held_below(int64_t position) {
   std::lock_guard io(impl_->io_mutex);
-  if (auto s = impl_->usable(); !s.ok()) return s;
-  auto after = impl_->now();
-  auto batch = impl_->store->new_batch();
-  const auto visit = [&](std::string_view key, std::string_view value) {
-    batch->erase(key);
-    --after.held_records;
-    after.held_bytes -=
-        std::min<uint64_t>(after.held_bytes, value.size() - std::min(value.size(), header_bytes) + spool_entry_overhead);
-    return true;
-  };
-  if (auto s = impl_->store->scan(key_of(held, 0), key_of(held, std::max<int64_t>(position, 0)), visit); !s.ok()) return s;
-  if (after.held_records == impl_->now().held_records) return {};
-  if (auto s = impl_->commit(*batch, after); !s.ok()) return s;
-  std::lock_guard lock(impl_->state_mutex);
-  impl_->state = after;
-  return {};
+  return impl_->take_all_held(position, {});
+}
+
+result<uint64_t> spool::release_held_below(int64_t position, int64_t now_ms) {
+  std::lock_guard io(impl_->io_mutex);
+  return impl_->take_all_held(position, now_ms);
 }
 
 spool_depth spool::depth() const {

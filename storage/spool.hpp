@@ -64,9 +64,11 @@ public:
   status remove_below(int64_t position);
   status hold_below(int64_t position);
 
-  // For the operator: those moved aside, by position from `from`, bounded as read_front; and their removal.
+  // For the operator: those moved aside, by position from `from`, bounded as read_front; their removal; and their way back: as if
+  // accepted now, at the end of the queue. Both say of how many.
   result<std::vector<spool_entry>> read_held(int64_t from, size_t max_records, size_t max_bytes);
-  status remove_held_below(int64_t position);
+  result<uint64_t> remove_held_below(int64_t position);
+  result<uint64_t> release_held_below(int64_t position, int64_t now_ms);
 
   spool_depth depth() const; // never waits for the disk
   // Whether `bytes` more of values in `records` records fit; never waits for the disk.

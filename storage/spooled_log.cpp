@@ -149,6 +149,13 @@ struct drain_slot {
   bool answered = false, wake = false, stopping = false;
   std::vector<append_outcome> outcomes;
 
+  void ring() {
+    {
+      std::lock_guard lock(mutex);
+      wake = true;
+    }
+    changed.notify_one();
+  }
   void answer(std::vector<append_outcome> all) {
     {
       std::lock_guard lock(mutex);
@@ -218,7 +225,12 @@ public:
   result<std::vector<spool_entry>> read_held(int64_t from, size_t max_records, size_t max_bytes) override {
     return queue_->read_held(from, max_records, max_bytes);
   }
-  status remove_held_below(int64_t position) override { return queue_->remove_held_below(position); }
+  result<uint64_t> remove_held_below(int64_t position) override { return queue_->remove_held_below(position); }
+  result<uint64_t> release_held_below(int64_t position) override {
+    auto released = queue_->release_held_below(position, options_.now_ms());
+    slot_->ring();
+    return released;
+  }
 
 private:
   void run();
@@ -276,12 +288,7 @@ void spooled_log_impl::append(std::vector<log_record> records, append_done done)
     return;
   }
   done(std::vector<append_outcome>(records.size(), {fate, -1}));
-  if (fate != append_fate::spooled) return;
-  {
-    std::lock_guard lock(slot_->mutex);
-    slot_->wake = true;
-  }
-  slot_->changed.notify_one();
+  if (fate == append_fate::spooled) slot_->ring();
 }
 
 void spooled_log_impl::hand_over(std::vector<log_record> records, append_done done) {

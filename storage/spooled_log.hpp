@@ -55,9 +55,10 @@ public:
   // thread runs. True when there may be more to do at once.
   virtual bool step() = 0;
 
-  // For the operator: what was moved aside, and its removal. As spool.
+  // For the operator: what was moved aside, its removal, and its way into the log after all. As spool.
   virtual result<std::vector<spool_entry>> read_held(int64_t from, size_t max_records, size_t max_bytes) = 0;
-  virtual status remove_held_below(int64_t position) = 0;
+  virtual result<uint64_t> remove_held_below(int64_t position) = 0;
+  virtual result<uint64_t> release_held_below(int64_t position) = 0;
 };
 
 // Both are given away: they end with the decorator, the log first. `queue` was opened for inner->partitions().

@@ -23,7 +23,7 @@ export function sumOf(rows) {
     impressions: 0,
     gross: 0,
     duplicates: 0,
-    conflicts: 0,
+    restated: 0,
     visitors: 0,
     visitorsError: 0,
     invalid: {},
@@ -34,7 +34,7 @@ export function sumOf(rows) {
     sum.impressions += row.impressions;
     sum.gross += row.gross_clicks;
     sum.duplicates += row.duplicates ?? 0;
-    sum.conflicts += row.conflicts ?? 0;
+    sum.restated += row.restated;
     sum.visitors += row.unique_clicks;
     sum.visitorsError += row.unique_clicks * row.unique_error;
     for (const [reason, n] of Object.entries(row.invalid_clicks)) sum.invalid[reason] = (sum.invalid[reason] ?? 0) + n;
@@ -51,7 +51,8 @@ export function drawTotals(sum, state, rows) {
   say("clicks", count(sum.clicks));
   say("clicks-more", `besides ${count(invalid)}\u00a0invalid, ${counted(sum.duplicates, "duplicate").replace(" ", "\u00a0")}`);
   say("impressions", count(sum.impressions));
-  say("impressions-more", state.ad === null ? `of ${counted(rows, "ad")}` : "of this ad");
+  const late = sum.restated > 0 ? `, ${counted(sum.restated, "event")} came late` : "";
+  say("impressions-more", (state.ad === null ? `of ${counted(rows, "ad")}` : "of this ad") + late);
   say("ctr", rate(ctrOf(sum)));
   say("ctr-more", sum.impressions > 0 ? "clicks per impression" : "no impressions yet");
   say("visitors", count(sum.visitors));

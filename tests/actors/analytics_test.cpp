@@ -69,6 +69,7 @@ shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state
       [](sync_atom) {},
       [](control_atom) {},
       [](expire_atom) {},
+      [](copy_atom, const reply_ptr&) {},
       [](done_atom, int64_t, bool) {},
       [](query_atom, const lone_query_ptr&) {},
       [=](query_atom, const analytics_query& q) -> caf::result<shard_answer> {

@@ -54,6 +54,13 @@ BOOST_AUTO_TEST_CASE(what_is_created_is_readable_at_once_and_gone_after_removal)
   BOOST_TEST((fixture::why(f.ask(get_atom_v, made.id)) == failure::not_found));
 }
 
+BOOST_AUTO_TEST_CASE(a_log_that_is_kept_elsewhere_is_not_copied) {
+  fixture f;
+  const auto refused = std::get<failed>(f.ask(copy_atom_v));
+  BOOST_TEST((refused.why == failure::cannot));
+  BOOST_TEST(refused.detail.find("elsewhere") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(what_everyone_sees_of_an_ad_follows_each_change) {
   fixture f(false);
   const auto look = [&](uint64_t id) {

@@ -38,6 +38,7 @@ shard_actor::behavior_type probe_shard(shard_actor::stateful_pointer<probe_state
       [=](sync_atom) { self->send(reader, credit_atom_v, number, self->state.epoch - 1); },
       [](control_atom) {},
       [](expire_atom) {},
+      [](copy_atom, const reply_ptr&) {},
       [](done_atom, int64_t, bool) {},
       [](query_atom, const lone_query_ptr&) {},
       [](query_atom, const analytics_query&) { return shard_answer{}; },

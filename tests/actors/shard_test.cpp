@@ -451,6 +451,40 @@ BOOST_AUTO_TEST_CASE(a_record_that_cannot_be_read_is_counted_and_passed_over) {
   BOOST_TEST(f.context->status->applied(0) == 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_copy_is_of_where_the_shard_stands_and_none_is_made_over_a_fork) {
+  fixture f;
+  const auto copy = [&f](uint64_t serial) {
+    caf::anon_send(f.target, copy_atom_v, f.reply(serial));
+    f.run();
+    return f.sink.only(serial);
+  };
+  BOOST_TEST((std::get<failed>(copy(1)).why == failure::overloaded)); // it is not open yet
+  f.append_control(f.wanted);
+  f.append_event(7);
+  f.open();
+  const auto made = std::get<shard_checkpoint>(copy(2));
+  BOOST_TEST(made.shard == 0u);
+  BOOST_TEST(made.offset == 2);
+  BOOST_TEST(made.digest == f.ask_digest(2)->answer->value);
+  BOOST_TEST(made.path == f.copies.path() + "/checkpoints/shard-0/2");
+  BOOST_REQUIRE_EQUAL(f.script().copies.size(), 1u);
+  BOOST_TEST(f.script().copies[0].first == 2);
+  f.append_event(7);
+  f.settle();
+  f.script().next_copy = {storage::errc::io, "the disk is full"};
+  const auto failure_of = std::get<failed>(copy(3));
+  BOOST_TEST((failure_of.why == failure::overloaded));
+  BOOST_TEST(failure_of.detail == "the disk is full");
+  f.script().next_copy = {storage::errc::cannot, "in memory"};
+  BOOST_TEST((std::get<failed>(copy(4)).why == failure::cannot));
+  f.script().next_copy = {};
+  f.log->fork(0, 2, {"another"});
+  ++f.log->next_generation;
+  f.append_event(7);
+  f.settle();
+  BOOST_TEST((std::get<failed>(copy(5)).why == failure::overloaded));
+}
+
 BOOST_AUTO_TEST_CASE(a_fork_is_shown_and_what_was_applied_since_the_last_commit_is_not_committed) {
   fixture f;
   f.append_control(f.wanted);

@@ -282,6 +282,21 @@ BOOST_AUTO_TEST_CASE(help_names_every_setting_and_wins_over_errors) {
     BOOST_TEST(r.text.find("--" + std::string(row.name) + " ") != std::string::npos, row.name);
 }
 
+BOOST_AUTO_TEST_CASE(digests_are_asked_for_with_the_settings_of_the_server) {
+  const auto asked = read({"--digests", "--log.shards", "4"});
+  BOOST_TEST((asked.action == start_action::digests));
+  BOOST_TEST(asked.values.log.shards == 4u);
+  BOOST_TEST((read({"--digests", "--log.shards", "x"}).action == start_action::refuse));
+}
+
+BOOST_AUTO_TEST_CASE(a_health_check_reads_the_settings_of_the_server_and_needs_its_port) {
+  const auto r = read({"--check-health", "--http.port", "81"});
+  BOOST_TEST((r.action == start_action::check_health));
+  BOOST_TEST(r.values.http.port == 81);
+  BOOST_TEST((read({"--check-health", "--http.port", "0"}).action == start_action::refuse));
+  BOOST_TEST((read({"--check-health", "--http.prot", "81"}).action == start_action::refuse));
+}
+
 BOOST_AUTO_TEST_CASE(version_is_printed) { BOOST_TEST(read({"--version"}).text == "adtrackd " ADTRACK_VERSION "\n"); }
 
 BOOST_AUTO_TEST_CASE(the_readme_holds_exactly_the_generated_table) {

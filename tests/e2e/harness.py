@@ -460,6 +460,13 @@ class Server:
             page += 1
 
 
+def check_health(server, host=None, port=None, more=()):
+    """What a container's health check runs, of a server's address: (exit code, what it said)."""
+    done = subprocess.run([BINARY, "--check-health", "--http.host", host or server.host, "--http.port", str(server.port if port is None else port), *more],
+                          capture_output=True, text=True, check=False, timeout=30)
+    return done.returncode, done.stdout + done.stderr
+
+
 def run_refused(server, seconds=20):
     """Starts a server that must refuse to; (exit code, what it said)."""
     server.spawn()

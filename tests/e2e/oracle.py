@@ -12,7 +12,7 @@ MINUTE, QUARTER, HOUR = 60, 900, 3600
 STAGES = ["start", "first_quartile", "midpoint", "third_quartile", "complete"]
 REASONS = ["bot", "no_agent", "datacenter", "prefetch", "repeat"]
 SORT_KEYS = ["ad_id", "click_count", "unique_clicks", "avg_playback_time", "avg_watch_percent", "impressions", "ctr", "gross_clicks", "duplicates",
-             "conflicts"]
+             "conflicts", "restated"]
 DIMENSIONS = ["device", "browser", "os", "country", "invalid_reason", "progress"]
 EXACT, SKETCH_ERROR = 1_024, 1.04 / 128  # visitors that are counted exactly; the relative standard error beyond: 1.04 / sqrt(2^14)
 _OWN_FIELDS = ("timestamp", "user_ip", "agent", "play_time_secs", "watched_percent", "progress")
@@ -84,7 +84,7 @@ class Timeline:
         self._events, self._copies, self._columns = [], [], None
 
     def add(self, event):
-        """(time, kind, visitor, play_time_secs, watched_percent)"""
+        """(time, kind, visitor, play_time_secs, watched_percent, whether it came late)"""
         self._events.append(event)
         self._columns = None
 
@@ -99,7 +99,7 @@ class Timeline:
             clicks = [e for e in events if e[1] == _KINDS["click"]]
             self._columns = (Column([(e[0], e[1]) for e in events], bytes), Column([(e[0], e[2]) for e in clicks]),
                              Column([(e[0], e[3]) for e in clicks if e[3] is not None]), Column([(e[0], e[4]) for e in clicks if e[4] is not None]),
-                             Column(sorted(self._copies), bytes))
+                             Column(sorted(self._copies), bytes), Column([(e[0], e[5]) for e in events], bytes))
         return self._columns
 
     def span(self):
@@ -109,7 +109,7 @@ class Timeline:
 
     def numbers(self, since, until):
         """The members of a row, or of a point; None without events."""
-        events, visitors, played, watched, copies = self._sorted()
+        events, visitors, played, watched, copies, late = self._sorted()
         kinds = events.within(since, until)
         if not kinds:
             return None
@@ -122,13 +122,13 @@ class Timeline:
             "avg_playback_time": sum(played) / len(played) if played else 0.0, "avg_watch_percent": sum(watched) / len(watched) if watched else 0.0,
             "impressions": impressions, "ctr": clicks / impressions if impressions else None, "gross_clicks": clicks + sum(invalid.values()),
             "invalid_clicks": {reason: count for reason, count in invalid.items() if count},
-            "duplicates": len(copies), "conflicts": copies.count(True),
+            "duplicates": len(copies), "conflicts": copies.count(True), "restated": late.within(since, until).count(True),
             "playbacks": {stage: kinds.count(_KINDS[stage]) for stage in STAGES},
         }
 
 
 NO_EVENTS = {"click_count": 0, "unique_clicks": 0, "unique_error": 0, "avg_playback_time": 0.0, "avg_watch_percent": 0.0, "impressions": 0, "ctr": None,
-             "gross_clicks": 0, "invalid_clicks": {}, "duplicates": 0, "conflicts": 0, "playbacks": dict.fromkeys(STAGES, 0)}
+             "gross_clicks": 0, "invalid_clicks": {}, "duplicates": 0, "conflicts": 0, "restated": 0, "playbacks": dict.fromkeys(STAGES, 0)}
 
 
 class Refused(Exception):
@@ -163,8 +163,8 @@ class Oracle:
         if days:
             self.latest.clear()
 
-    def add(self, event):
-        """In log order."""
+    def add(self, event, came):
+        """In log order. `came`: the log's time, roughly; an event must not be near an hour late."""
         ad, time = event["ad_id"], event["timestamp"]
         identity, own = (event["type"], ad, event["event_id"]), tuple(event.get(field) for field in _OWN_FIELDS)
         first = self.first.get(identity)
@@ -178,7 +178,7 @@ class Oracle:
         reason = self.reason_of(event) or self.repeat(event, visitor)
         valid = reason is None
         kind = (event["progress"] if event["type"] == "playback" else event["type"]) if valid else reason if event["type"] == "click" else "other"
-        entry = (time, _KINDS[kind], visitor, event.get("play_time_secs"), event.get("watched_percent"))
+        entry = (time, _KINDS[kind], visitor, event.get("play_time_secs"), event.get("watched_percent"), time + HOUR < came)
         self.ads.setdefault(ad, Timeline()).add(entry)
         for dimension, groups in self.groups.items():
             group = self.group_of(event, reason, dimension)

@@ -23,11 +23,11 @@ import kafka  # noqa: E402
 from stillness import Stillness  # noqa: E402
 
 # In the order in which a reader wants to know; the short ones first. These run on either log, each line says on which.
-SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "traffic", "analytics", "windows", "series", "oracle", "duplicates", "fates", "imports", "exports", "replays", "streams", "metrics",
+SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "traffic", "analytics", "windows", "series", "oracle", "duplicates", "fates", "imports", "exports", "backups", "replays", "streams", "metrics",
           "operations", "doors", "privacy", "erasures",
           "freshness",
           "restart", "kill9", "million", "memory"]
-EMBEDDED_SUITES = ["aws", "monitoring", "disk_full", "openapi", "dashboard", "dashboard_access", "smuggling", "slow_clients", "floods"]
+EMBEDDED_SUITES = ["monitoring", "disk_full", "openapi", "dashboard", "dashboard_access", "smuggling", "slow_clients", "floods", "containers", "upgrades", "packages", "aws", "aws_node"]
 KAFKA_SUITES = ["kafka_monitoring", "kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_secure", "kafka_flaky", "kafka_unclean", "kafka_faults"]
 
 
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--events", type=int, default=50_000, help="million: distinct events, each sent 5 times (1000000 is the long form)")
     parser.add_argument("--oracle-events", type=int, default=20_000, help="oracle: random events (2000000 is the long form)")
     parser.add_argument("--questions", type=int, default=400, help="oracle: random questions (10000 is the long form)")
+    parser.add_argument("--whole-image", action="store_true", help="containers: adtrackd is compiled in a container, as the Dockerfile says")
     parser.add_argument("--seed", type=int, default=None, help="of everything random; printed")
     parser.add_argument("--match", default="", help="only cases whose sentence holds this text")
     parser.add_argument("--keep", action="store_true", help="keep the data directories and logs")

@@ -262,6 +262,71 @@ BOOST_AUTO_TEST_CASE(writes_need_the_admin_key_and_answer_as_the_contract_says) 
   BOOST_TEST(gone.body.empty());
 }
 
+BOOST_AUTO_TEST_CASE(what_the_spool_holds_is_listed_released_and_removed_with_the_admin_key) {
+  gateway.on_call = [](const fake_gateway::asked& a) {
+    held_page page;
+    page.what = a.held.what;
+    if (page.what == held_action::list) page.records = {{5, 1'753'200'972'879, 7, R"({"v":1})"}};
+    page.next = page.what == held_action::list ? 6 : -1;
+    page.total = 3;
+    page.done = 2;
+    return actors::outcome(page);
+  };
+  raw_client c(start());
+  for (auto call :
+       {"GET /admin/v1/spool/held", "DELETE /admin/v1/spool/held?below=1", "POST /admin/v1/spool/held/release?below=1"})
+    BOOST_TEST_CONTEXT(call)
+  BOOST_TEST(c.ask(std::string(call) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status == 401);
+  const auto ask = [&](const std::string& call) {
+    return c.ask(call + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + admin + "\r\n");
+  };
+  auto r = ask("GET /admin/v1/spool/held?from=5&max=1");
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(
+      r.body ==
+      R"({"data":[{"position":5,"accepted":"2025-07-22T16:16:12.879Z","shard":7,"value":"{\"v\":1}"}],"total":3,"next":6})");
+  BOOST_TEST(ask("DELETE /admin/v1/spool/held?below=9").body == R"({"removed":2,"total":3})");
+  BOOST_TEST(ask("POST /admin/v1/spool/held/release?below=8").body == R"({"released":2,"total":3})");
+  const auto asked = gateway.calls(3);
+  BOOST_REQUIRE_EQUAL(asked.size(), 3u);
+  BOOST_TEST(asked[0].held.from == 5);
+  BOOST_TEST(asked[0].held.max == 1u);
+  BOOST_TEST((asked[1].held.what == held_action::remove));
+  BOOST_TEST(asked[1].held.below == 9);
+  BOOST_TEST((asked[2].held.what == held_action::release));
+  BOOST_TEST(asked[2].held.below == 8);
+  for (auto bad :
+       {"GET /admin/v1/spool/held?max=0", "GET /admin/v1/spool/held?below=1", "DELETE /admin/v1/spool/held",
+        "DELETE /admin/v1/spool/held?below=-1", "POST /admin/v1/spool/held/release", "POST /admin/v1/spool/held/release?from=1"})
+    BOOST_TEST_CONTEXT(bad) BOOST_TEST(ask(bad).status == 400);
+}
+
+BOOST_AUTO_TEST_CASE(checkpoints_are_made_with_the_admin_key) {
+  gateway.on_call = [](const fake_gateway::asked& a) -> actors::outcome {
+    if (a.call == "checkpoint_shard") return shard_checkpoint{7, 12, "0f", "/data/checkpoints/shard-7/12"};
+    if (a.call == "checkpoint_log") return log_checkpoint{"/data/checkpoints/log/3", {4, 0}};
+    return actors::failed{};
+  };
+  raw_client c(start());
+  const auto ask = [&](const std::string& path, const std::string& key) {
+    return c.ask("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" + key + "\r\n");
+  };
+  BOOST_TEST(ask("/admin/v1/shards/7/checkpoint", "").status == 401);
+  BOOST_TEST(ask("/admin/v1/log/checkpoint", "").status == 401);
+  auto r = ask("/admin/v1/shards/7/checkpoint", admin);
+  BOOST_TEST(r.status == 200);
+  BOOST_TEST(r.body == R"({"shard":7,"offset":12,"digest":"0f","path":"/data/checkpoints/shard-7/12"})");
+  BOOST_TEST(ask("/admin/v1/log/checkpoint", admin).body == R"({"path":"/data/checkpoints/log/3","ends":{"0":4,"1":0}})");
+  BOOST_TEST(gateway.calls(1)[0].id == 7u);
+  BOOST_TEST(c.ask(get("/admin/v1/log/checkpoint", admin)).status == 405);
+  gateway.on_call = [](const fake_gateway::asked&) {
+    return actors::outcome(actors::failed{actors::failure::cannot, "in Kafka"});
+  };
+  r = ask("/admin/v1/log/checkpoint", admin);
+  BOOST_TEST(r.status == 409);
+  BOOST_TEST(r.body.find("in Kafka") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(the_quarantine_is_asked_for_with_the_admin_key) {
   gateway.on_call = [](const fake_gateway::asked&) { return actors::outcome(quarantine_page{{}, 3, true, {7, 130}}); };
   raw_client c(start());

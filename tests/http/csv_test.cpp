@@ -27,6 +27,7 @@ analytics_row sample() {
   row.count[metric::valid_impressions] = 200;
   row.count[metric::invalid_clicks] = 1;
   row.count[metric::duplicates] = 5;
+  row.count[metric::restated] = 4;
   row.count[metric::play_time_count] = 2;
   row.count[metric::play_time_sum] = 60;
   row.count[metric::playback_progress] = 7;
@@ -37,7 +38,7 @@ analytics_row sample() {
 const std::string columns =
     "click_count,unique_clicks,avg_playback_time,avg_watch_percent,last_updated,impressions,ctr,gross_clicks,"
     "invalid_clicks_bot,invalid_clicks_no_agent,invalid_clicks_datacenter,invalid_clicks_prefetch,"
-    "invalid_clicks_repeat,duplicates,conflicts,unique_error,playbacks_start,playbacks_first_quartile,"
+    "invalid_clicks_repeat,duplicates,conflicts,restated,unique_error,playbacks_start,playbacks_first_quartile,"
     "playbacks_midpoint,playbacks_third_quartile,playbacks_complete\r\n";
 
 } // namespace
@@ -49,8 +50,8 @@ BOOST_AUTO_TEST_CASE(a_row_is_a_line_under_a_header_with_reasons_and_stages_as_c
   BOOST_TEST(rendered(a) == "ad_id," + columns);
   a.rows = {sample(), {}};
   BOOST_TEST(rendered(a) == "ad_id," + columns +
-                                "32,2,2,30.0,0.0,2025-07-22T16:16:12.879Z,200,0.01,3,1,0,0,0,0,5,0,0.0,7,0,0,0,0\r\n" +
-                                "0,0,0,0.0,0.0,,0,,0,0,0,0,0,0,0,0,0.0,0,0,0,0,0\r\n");
+                                "32,2,2,30.0,0.0,2025-07-22T16:16:12.879Z,200,0.01,3,1,0,0,0,0,5,0,4,0.0,7,0,0,0,0\r\n" +
+                                "0,0,0,0.0,0.0,,0,,0,0,0,0,0,0,0,0,0,0.0,0,0,0,0,0\r\n");
 }
 
 BOOST_AUTO_TEST_CASE(with_series_a_point_is_a_line) {
@@ -63,7 +64,7 @@ BOOST_AUTO_TEST_CASE(with_series_a_point_is_a_line) {
   point.count[metric::valid_clicks] = 2;
   a.rows[0].series = {point};
   BOOST_TEST(rendered(a) ==
-             "ad_id,start," + columns + "32,2025-07-22T00:00:00-04:00,2,0,0.0,0.0,,0,,2,0,0,0,0,0,0,0,0.0,0,0,0,0,0\r\n");
+             "ad_id,start," + columns + "32,2025-07-22T00:00:00-04:00,2,0,0.0,0.0,,0,,2,0,0,0,0,0,0,0,0,0.0,0,0,0,0,0\r\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_group_is_a_column_that_begins_no_formula_and_has_no_duplicates) {
@@ -75,7 +76,7 @@ BOOST_AUTO_TEST_CASE(a_group_is_a_column_that_begins_no_formula_and_has_no_dupli
   without.erase(without.find("duplicates,conflicts,"), std::string("duplicates,conflicts,").size());
   BOOST_TEST(rendered(a) ==
              "ad_id,group," + without +
-                 "32,\"'=Chrome, \"\"Mobile\"\"\",2,2,30.0,0.0,2025-07-22T16:16:12.879Z,200,0.01,3,1,0,0,0,0,0.0,7,0,0,0,"
+                 "32,\"'=Chrome, \"\"Mobile\"\"\",2,2,30.0,0.0,2025-07-22T16:16:12.879Z,200,0.01,3,1,0,0,0,0,4,0.0,7,0,0,0,"
                  "0\r\n");
 }
 

@@ -32,6 +32,7 @@ public:
     digest_question digest;
     log_question log;
     visitor_question visitor;
+    held_question held;
   };
   struct batch {
     actors::ticket from;
@@ -135,6 +136,13 @@ public:
     a.visitor = std::move(q);
     ask(std::move(a));
   }
+  void held(actors::ticket t, held_question q) override {
+    auto a = call_of("held", t);
+    a.held = q;
+    ask(std::move(a));
+  }
+  void checkpoint_shard(actors::ticket t, uint32_t shard) override { ask(call_of("checkpoint_shard", t, shard)); }
+  void checkpoint_log(actors::ticket t) override { ask(call_of("checkpoint_log", t)); }
   actors::ad_state find_ad(uint64_t id, std::string* url) override {
     if (!ads_loaded) return actors::ad_state::loading;
     auto found = urls.find(id);

@@ -27,6 +27,7 @@ analytics_answer sample() {
   row.count[metric::play_time_sum] = 60;
   row.count[metric::watched_count] = 1;
   row.count[metric::watched_sum] = 80;
+  row.count[metric::restated] = 6;
   row.count[metric::playback_progress] = 4;
   row.count.values[static_cast<size_t>(metric::playback_progress) + 4] = 3;
   row.count.last_counted_ms = 1'753'200'972'879;
@@ -49,7 +50,7 @@ BOOST_AUTO_TEST_CASE(an_answer_has_the_contracts_fields_in_its_order) {
       rendered(sample()) ==
       R"({"data":[{"ad_id":32,"click_count":2,"unique_clicks":2,"avg_playback_time":30.0,"avg_watch_percent":80.0,)"
       R"("last_updated":"2025-07-22T16:16:12.879Z","impressions":200,"ctr":0.01,"gross_clicks":3,"invalid_clicks":{"bot":1},)"
-      R"("duplicates":5,"conflicts":0,"unique_error":0,)"
+      R"("duplicates":5,"conflicts":0,"restated":6,"unique_error":0,)"
       R"("playbacks":{"start":4,"first_quartile":0,"midpoint":0,"third_quartile":0,"complete":3}}],"total":1,"generated_at":"2025-08-11T07:49:18.342Z","is_real_time":true,)"
       R"("since":null,"until":null,"resolution":"second","lag_ms":0,"complete":true,"shards":{"total":16,"answered":16}})");
 }
@@ -80,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_row_of_a_group_names_it_and_has_no_duplicates) {
   const auto text = rendered(a);
   auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
   BOOST_TEST(has(R"({"data":[{"ad_id":32,"group":"phone","click_count":2,)"));
-  BOOST_TEST(has(R"("invalid_clicks":{"bot":1},"unique_error":0,)"));
+  BOOST_TEST(has(R"("invalid_clicks":{"bot":1},"restated":6,"unique_error":0,)"));
   BOOST_TEST(has(R"("resolution":"hour","group_by":"device","lag_ms":0)"));
   BOOST_TEST(!has("duplicates"));
   BOOST_TEST(!has("conflicts"));

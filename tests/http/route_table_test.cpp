@@ -48,6 +48,18 @@ BOOST_AUTO_TEST_CASE(a_digest_is_of_a_shard_by_number) {
   BOOST_TEST(!visible(route::digest, false));
 }
 
+BOOST_AUTO_TEST_CASE(a_shard_has_a_digest_and_checkpoints_and_the_log_has_checkpoints) {
+  BOOST_TEST((match_route("/admin/v1/shards/7/checkpoint").where == route::shard_checkpoint));
+  BOOST_TEST(match_route("/admin/v1/shards/7/checkpoint/").shard == 7u);
+  BOOST_TEST((match_route("/admin/v1/shards/7/other").where == route::none));
+  BOOST_TEST((match_route("/admin/v1/shards/x/checkpoint").where == route::none));
+  BOOST_TEST((match_route("/admin/v1/log/checkpoint").where == route::log_checkpoint));
+  BOOST_TEST((match_route("/admin/v1/spool/held/").where == route::held));
+  BOOST_TEST((match_route("/admin/v1/spool/held/release").where == route::held_release));
+  for (auto where : {route::shard_checkpoint, route::log_checkpoint, route::held, route::held_release})
+    BOOST_TEST(!visible(where, false));
+}
+
 BOOST_AUTO_TEST_CASE(the_log_is_read_by_shard) {
   BOOST_TEST((match_route("/admin/v1/log/0").where == route::log));
   BOOST_TEST(match_route("/admin/v1/log/15/").shard == 15u);

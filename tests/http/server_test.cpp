@@ -338,6 +338,26 @@ BOOST_AUTO_TEST_CASE(at_the_connection_limit_a_client_reads_503) {
   BOOST_TEST(second.at_end());
 }
 
+BOOST_AUTO_TEST_CASE(turning_away_says_not_ready_and_answers_all_else_on_old_and_new_connections) {
+  accept_all();
+  uint16_t port = start();
+  raw_client old(port);
+  BOOST_TEST(old.ask(get("/readyz")).status == 200);
+  server->turn_away();
+  raw_client fresh(port);
+  for (raw_client* c : {&old, &fresh}) {
+    auto r = c->ask(get("/readyz"));
+    BOOST_TEST(r.status == 503);
+    BOOST_TEST(r.has("about to stop"));
+    BOOST_TEST(c->ask(get("/healthz")).status == 200);
+    c->send(click("late"));
+    BOOST_TEST(event_of(c->read()) == "late");
+    BOOST_TEST(c->ask(get("/metrics")).has("adtrack_ready 0"));
+  }
+  gateway.state = {false, "the log is read-only", {}};
+  BOOST_TEST(fresh.ask(get("/readyz")).has("the log is read-only"));
+}
+
 BOOST_AUTO_TEST_CASE(draining_answers_what_is_in_flight_and_closes_what_is_idle) {
   options.loops = 1; // so that the end of the idle one says that the busy one's loop drains too
   uint16_t port = start();

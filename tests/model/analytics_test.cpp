@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(orders_are_named_as_the_rows_members_with_a_minus_from_the_
   BOOST_TEST((order == row_order{sort_key::click_count, true}));
   BOOST_TEST(parse("ad_id", order));
   BOOST_TEST((order == row_order{}));
-  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k) {
+  for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::restated); ++k) {
     BOOST_TEST(parse(to_string(static_cast<sort_key>(k)), order));
     BOOST_TEST((order == row_order{static_cast<sort_key>(k), false}));
   }

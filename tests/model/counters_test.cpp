@@ -43,6 +43,7 @@ BOOST_AUTO_TEST_CASE(metrics_keep_their_numbers) { // stored rows name them so
   BOOST_TEST(static_cast<int>(metric::conflicts) == 24);
   BOOST_TEST(static_cast<int>(metric::play_time_count) == 25);
   BOOST_TEST(static_cast<int>(metric::watched_sum) == 28);
+  BOOST_TEST(static_cast<int>(metric::restated) == 29);
 }
 
 BOOST_AUTO_TEST_CASE(a_valid_event_adds_one_to_its_type_alone) {
@@ -74,6 +75,16 @@ BOOST_AUTO_TEST_CASE(an_invalid_event_counts_for_its_reason_alone) {
       BOOST_TEST(c.any_event());
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(what_came_late_is_counted_beside_valid_or_not) {
+  counters c;
+  auto r = record(event_type::impression);
+  r.restates = true;
+  c.add(r, invalid_reason::none);
+  c.add(r, invalid_reason::bot);
+  BOOST_TEST(c[metric::restated] == 2u);
+  BOOST_TEST(c.gross(event_type::impression) == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(absent_is_not_zero_in_the_averages) {
@@ -177,7 +188,7 @@ BOOST_AUTO_TEST_CASE(a_cut_or_foreign_compact_form_is_refused) {
     BOOST_REQUIRE((back == counters{}));
   }
   using namespace std::string_view_literals;
-  for (auto in : {"\x80\x80\x80\x80\x02\x01\x01"sv, // a metric that this build does not know
+  for (auto in : {"\x80\x80\x80\x80\x04\x01\x01"sv, // a metric that this build does not know
                   "\x01\x00\x01"sv,                 // a value that the mask should have left out
                   "\x80\x00\x00"sv}) {              // an over-long mask
     counters back;

@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(the_first_rows_of_any_order_are_the_first_of_all_rows) {
   feed(*e, s, 500, 72);
   const int64_t start_s = o.start_ms / 1'000;
   for (const auto& window : {time_window{}, {start_s / 60 * 60, start_s + 300}, {start_s + 7, start_s + 200}}) {
-    for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::conflicts); ++k) {
+    for (uint8_t k = 0; k <= static_cast<uint8_t>(sort_key::restated); ++k) {
       for (bool descending : {false, true}) {
         analytics_query q;
         q.order = {static_cast<sort_key>(k), descending};
@@ -348,6 +348,41 @@ BOOST_AUTO_TEST_CASE(a_control_record_of_unknown_logic_stops_the_shard_before_it
   BOOST_TEST((why.code == errc::mismatch));
   BOOST_TEST(e->next_offset() == s.records[4].offset + 1);
   BOOST_TEST(why.message.find("upgrade") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(what_came_an_hour_late_restates_its_bucket_and_not_so_in_a_log_of_older_logic) {
+  for (const auto logic : {logic_version, uint32_t{3}}) {
+    auto e = open(make_memory_shard_store(), {});
+    stream_options o;
+    o.records = 4;
+    o.duplicates = 0;
+    o.ads = 1;
+    auto s = make_stream(1, o);
+    s.controls.push_back({});
+    s.controls.back().logic = logic;
+    s.records[0].what = shard_record::kind::control;
+    s.records[0].index = static_cast<uint32_t>(s.controls.size() - 1);
+    const auto now_ms = (s.records[3].log_time_ms / 1'000 + 1) * 1'000;
+    const int64_t late_s[] = {0, 0, 3'600, 3'601};
+    for (size_t i = 1; i < 4; ++i) {
+      s.records[i].ad_id = 1;
+      s.records[i].log_time_ms = now_ms;
+      s.records[i].time_s = now_ms / 1'000 - late_s[i];
+    }
+    feed(*e, s, 4, 1);
+    const uint64_t one[] = {1};
+    auto view = e->view(one);
+    analytics_query q;
+    q.ad_ids = {1};
+    auto all = (*view)->answer(q);
+    BOOST_REQUIRE(all.ok() && all->rows.size() == 1);
+    BOOST_TEST(all->rows[0].count[metric::restated] == (logic == logic_version ? 1u : 0u));
+    q.window = {s.records[3].time_s, s.records[3].time_s + 1};
+    auto own = (*view)->answer(q);
+    BOOST_REQUIRE(own.ok() && own->rows.size() == 1);
+    BOOST_TEST(own->rows[0].count[metric::restated] == (logic == logic_version ? 1u : 0u));
+    BOOST_TEST(own->rows[0].count.any_event());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_that_does_not_start_where_the_shard_stands_is_refused) {

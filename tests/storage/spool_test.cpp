@@ -130,13 +130,63 @@ BOOST_AUTO_TEST_CASE(moves_aside_what_is_to_be_held_and_removes_that_on_request)
   BOOST_TEST((*kept)[0].position == 1);
   BOOST_TEST((*kept)[0].partition == 1u);
   BOOST_TEST((*kept)[0].accepted_ms == accepted);
-  ok(queue->remove_held_below(1));
+  ok(queue->remove_held_below(1).why);
   BOOST_TEST(held() == strings{"bb"}, each);
   BOOST_TEST(queue->depth().held_bytes == 2 + spool_entry_overhead);
-  ok(queue->remove_held_below(100));
+  auto removed = queue->remove_held_below(100);
+  BOOST_REQUIRE(removed.ok());
+  BOOST_TEST(*removed == 1u);
   BOOST_TEST(queue->depth().held_records == 0u);
   BOOST_TEST(queue->depth().held_bytes == 0u);
   BOOST_TEST(values() == strings{"c"}, each);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_released_waits_again_behind_the_others_as_if_accepted_now) {
+  append({{0, "a"}, {1, "bb"}, {0, "c"}}, accepted);
+  ok(queue->hold_below(3));
+  BOOST_TEST(queue->depth().oldest_accepted_ms == -1);
+  auto none = queue->release_held_below(0, accepted + 9);
+  BOOST_REQUIRE(none.ok());
+  BOOST_TEST(*none == 0u);
+  append({{2, "d"}}, accepted + 5);
+  auto released = queue->release_held_below(2, accepted + 9);
+  BOOST_REQUIRE_MESSAGE(released.ok(), released.why.message);
+  BOOST_TEST(*released == 2u);
+  BOOST_TEST(values() == (strings{"d", "a", "bb"}), each);
+  BOOST_TEST(held() == strings{"c"}, each);
+  const auto depth = queue->depth();
+  open();
+  BOOST_TEST(values() == (strings{"d", "a", "bb"}), each);
+  const auto entries = front();
+  BOOST_TEST(entries[2].position == 5);
+  BOOST_TEST(entries[2].partition == 1u);
+  BOOST_TEST(entries[2].accepted_ms == accepted + 9);
+  for (const auto& now : {depth, queue->depth()}) {
+    BOOST_TEST(now.records == 3u);
+    BOOST_TEST(now.bytes == 4 + 3 * spool_entry_overhead);
+    BOOST_TEST(now.held_records == 1u);
+    BOOST_TEST(now.held_bytes == 1 + spool_entry_overhead);
+    BOOST_TEST(now.oldest_accepted_ms == accepted + 5);
+  }
+  ok(queue->remove_below(6));
+  ok(queue->release_held_below(3, accepted + 20).why);
+  BOOST_TEST(queue->depth().oldest_accepted_ms == accepted + 20);
+  BOOST_TEST(queue->depth().bytes == 1 + spool_entry_overhead);
+}
+
+BOOST_AUTO_TEST_CASE(more_than_one_write_can_hold_are_released_in_order) {
+  max_bytes = 16 << 20;
+  open();
+  std::vector<log_record> records;
+  for (int i = 0; i < 25'000; ++i) records.push_back({0, std::to_string(i)});
+  append(records);
+  ok(queue->hold_below(25'000));
+  auto released = queue->release_held_below(24'999, accepted);
+  BOOST_REQUIRE(released.ok());
+  BOOST_TEST(*released == 24'999u);
+  const auto entries = front(all);
+  BOOST_REQUIRE_EQUAL(entries.size(), 24'999u);
+  for (size_t i = 0; i < entries.size(); ++i) BOOST_REQUIRE_EQUAL(entries[i].value, std::to_string(i));
 }
 
 BOOST_AUTO_TEST_CASE(refuses_a_batch_that_does_not_fit_and_keeps_nothing_of_it) {
@@ -151,7 +201,7 @@ BOOST_AUTO_TEST_CASE(refuses_a_batch_that_does_not_fit_and_keeps_nothing_of_it) 
   ok(queue->hold_below(1)); // the disk is as full as before
   BOOST_TEST((queue->append({{0, ""}}, accepted) == append_fate::refused));
   BOOST_TEST(queue->writable());
-  ok(queue->remove_held_below(1));
+  ok(queue->remove_held_below(1).why);
   append({big});
   open();
   BOOST_TEST((queue->append({{0, ""}}, accepted) == append_fate::refused)); // counted over a restart

@@ -404,8 +404,13 @@ BOOST_AUTO_TEST_CASE(holds_for_the_operator_what_waited_too_long) {
   BOOST_TEST((*held)[1].value == "b");
   BOOST_TEST((*held)[1].partition == 1u);
   BOOST_TEST((*held)[1].accepted_ms < now - 6 * day_ms);
-  BOOST_TEST(log->remove_held_below((*held)[1].position + 1).ok());
+  BOOST_TEST(log->remove_held_below((*held)[0].position + 1).ok());
+  BOOST_TEST(log->state().held_records == 1u);
+  BOOST_TEST(log->release_held_below((*held)[1].position + 1).ok());
   BOOST_TEST(log->state().held_records == 0u);
+  live(1'000);
+  BOOST_TEST(behind.values(1) == strings{"b"}, each);
+  BOOST_TEST(log->state().records == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(goes_back_to_the_log_when_the_spool_s_disk_is_broken_but_the_log_is_well) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/partitioner.hpp"
+#include "storage/checkpoints.hpp"
 #include "storage/memory_log.hpp"
 #include "storage/memory_stream.hpp"
 
@@ -163,6 +164,10 @@ public:
     script_->committed = now_;
     dirty_ = false;
     return {};
+  }
+  status checkpoint(const std::string& path) override {
+    script_->copies.emplace_back(now_.next, path);
+    return script_->next_copy;
   }
   status sync() override {
     ++script_->syncs;
@@ -341,6 +346,7 @@ actor_fixture::actor_fixture(uint32_t shards, const std::function<void(actors::n
       limits);
   BOOST_REQUIRE_MESSAGE(opened.ok(), opened.why.message);
   quarantine = std::move(*opened);
+  parts.checkpoints = std::make_shared<storage::checkpoints>(copies.path() + "/checkpoints");
   parts.quarantine = quarantine;
   parts.metrics = &metrics;
   parts.wanted = wanted;

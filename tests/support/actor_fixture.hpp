@@ -22,6 +22,7 @@
 #include "storage/event_log.hpp"
 #include "storage/quarantine.hpp"
 #include "storage/shard_engine.hpp"
+#include "tests/support/scratch_dir.hpp"
 
 namespace adtrack::testing {
 
@@ -90,6 +91,8 @@ struct engine_script {
   storage::status next_view;
   int64_t widen_s = 0; // views widen the window by as much, to a multiple of 10 s
   storage::status next_purge;
+  storage::status next_copy;
+  std::vector<std::pair<int64_t, std::string>> copies; // next offset, path
   int opens = 0, commits = 0, syncs = 0, views = 0, purges = 0;
   bool alive = false;
   std::vector<shard_digest> kept_digests;
@@ -150,6 +153,7 @@ struct actor_fixture {
   int64_t now_ms = 1'700'000'000'000;
   control wanted;
   config::metrics metrics;
+  test::scratch_dir copies; // for checkpoints
   std::shared_ptr<scripted_log> log;
   bool quarantine_fails = false; // every write to it; its clock is now_ms
   std::shared_ptr<storage::quarantine> quarantine;

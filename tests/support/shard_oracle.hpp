@@ -36,6 +36,7 @@ public:
     }
     ++counted_seen;
     auto counted = r;
+    counted.restates = settings_.logic >= 4 && r.log_time_ms - r.time_s * 1'000 > 3'600'000;
     if (is_repeat(r)) counted.invalid = invalid_reason::repeat;
     event_fate fate;
     fate.verdict = counted.invalid == invalid_reason::none ? event_verdict::counted : event_verdict::invalid;
@@ -179,6 +180,7 @@ private:
         o.count[metric::watched_sum] += static_cast<uint64_t>(r.watched_percent);
       }
     }
+    o.count[metric::restated] += r.restates;
     o.count.last_counted_ms = std::max(o.count.last_counted_ms, r.log_time_ms);
   }
   std::string value_of(size_t i, group_dimension by) const {

@@ -4,6 +4,7 @@ import datetime
 import json
 import re
 import threading
+import time
 
 from harness import AGENT, Client, Suite, check, equal
 
@@ -12,7 +13,7 @@ suite = Suite("analytics", "contract section 5: counts, visitors, windows, pagin
 ANALYTICS = "/api/v1/ads/analytics"
 NOON = 1753185600  # 2025-07-22T12:00:00Z
 ROW = ["ad_id", "avg_playback_time", "avg_watch_percent", "click_count", "conflicts", "ctr", "duplicates", "gross_clicks", "impressions",
-       "invalid_clicks", "last_updated", "playbacks", "unique_clicks", "unique_error"]
+       "invalid_clicks", "last_updated", "playbacks", "restated", "unique_clicks", "unique_error"]
 ANSWER = ["complete", "data", "generated_at", "is_real_time", "lag_ms", "resolution", "shards", "since", "total", "until"]
 _ids = iter(range(1, 1 << 30))
 
@@ -46,6 +47,25 @@ def _(t):
     equal((row["click_count"], row["gross_clicks"], row["unique_clicks"], row["unique_error"]), (4, 4, 4, 0), "counts")
     equal((row["avg_playback_time"], row["avg_watch_percent"]), (30.0, 50.0), "averages")
     equal((row["invalid_clicks"], row["duplicates"], row["conflicts"]), ({}, 0, 0), "invalid, duplicates, conflicts")
+
+
+@suite.case("events of more than an hour ago count where they belong and say so there: restated, in rows, points and groups")
+def _(t):
+    now = int(time.time())
+    positions = [_click(t, 102, at=now - 7200), _click(t, 102, at=now - 3000), _click(t, 102, at=now, ip="198.51.100.9")]
+    t.server.impression(event_id="an-late", ad_id=102, timestamp=now - 90000, user_ip="198.51.100.1", agent=AGENT)
+    positions.append(t.server.post_json("/api/v1/ads/click", {"event_id": "an-bot", "ad_id": 102, "timestamp": now - 7200, "agent": "Googlebot/2.1"})
+                     .expect(202).json()["position"])
+    row = _row(t, 102, positions, last="24h", granularity="minute")
+    equal((row["click_count"], row["gross_clicks"], row["restated"]), (3, 4, 2), "valid, gross and restated clicks of a day")
+    points = {point["start"]: point["restated"] for point in row["series"] if point["gross_clicks"]}
+    equal(sorted(points.values()), [0, 0, 2], "restated by minute")
+    equal(_row(t, 102, positions)["restated"], 3, "restated with the impression")
+    groups = t.server.analytics(positions, ad_id=102, group_by="invalid_reason")["data"]
+    equal({row["group"]: row["restated"] for row in groups}, {"valid": 2, "bot": 1}, "restated by reason")
+    order = t.server.analytics(positions, sort="-restated")["data"]
+    ranks = [row["restated"] for row in order]
+    check(3 in ranks and ranks == sorted(ranks, reverse=True), f"restated, most first: {ranks}")
 
 
 @suite.case("while events come in, the lag is known and answers are of now")

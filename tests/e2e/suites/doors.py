@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from harness import ADMIN_KEY, AGENT, ROOT, Client, Server, Skip, Suite, check, equal, raw_connect, read_reply, run_refused, write_key_file
+from harness import ADMIN_KEY, AGENT, ROOT, Client, Server, Skip, Suite, check, check_health, equal, raw_connect, read_reply, run_refused, write_key_file
 
 suite = Suite("doors", "contract sections 3 and 6: who may, how often, from where, and over TLS")
 
@@ -352,6 +352,9 @@ def _(t):
                 connection.shutdown(socket.SHUT_WR)
             reply, rest = read_reply(connection)
             check(reply is None and b"HTTP/" not in rest, f"{data[:20]!r} is answered: {rest[:100]!r}")
+    tls = [f"--{name}={server.flags[name]}" for name in ("tls.certificate_file", "tls.key_file")]
+    equal(check_health(server, more=tls), (0, ""), "adtrackd --check-health")
+    equal(check_health(server)[0], 1, "adtrackd --check-health without TLS")
     page = curl(f"{url}/metrics").stdout
     for result, least in (("ok", 3), ("plain_http", 1), ("failed", 2)):
         check((_metric(page, f'adtrack_tls_handshakes_total{{result="{result}"}}') or 0) >= least, f"handshakes {result}: {page[-2000:]}")

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import signal
+import socket
 import time
 
-from harness import AGENT, Server, Skip, Suite, check, equal, raw_connect, read_reply, run_refused, write_key_file
+from harness import AGENT, Server, Skip, Suite, check, check_health, equal, raw_connect, read_reply, run_refused, write_key_file
 from load import Events, Ledger, Load
 
 suite = Suite("operations", "contract sections 6 and 7: settings, one process a directory, SIGTERM, JSON logs")
@@ -147,6 +149,24 @@ def _(t):
         check(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["time"]), f"time of {line}")
 
 
+@suite.case("--check-health says by its exit code whether the server of the same settings is alive, and takes only their names")
+def _(t):
+    server = Server(name="check-health").start()
+    equal(check_health(server), (0, ""), "of a server that runs")
+    equal(check_health(server, host="0.0.0.0"), (0, ""), "of one that binds every address")
+    server.process.send_signal(signal.SIGSTOP)
+    code, said = check_health(server)
+    server.process.send_signal(signal.SIGCONT)
+    check(code == 1 and "no answer" in said, f"of one that stands still: {code} {said!r}")
+    equal(server.stop(), 0, "exit code")
+    code, said = check_health(server)
+    check(code == 1 and f":{server.port}/healthz" in said, f"of one that has ended: {code} {said!r}")
+    code, said = check_health(server, port=0)
+    check(code == 2 and "http.port" in said, f"of no port: {code} {said!r}")
+    code, said = check_health(server, more=["--http.prot", "1"])
+    check(code == 2 and "http.prot" in said, f"with an unknown flag: {code} {said!r}")
+
+
 @suite.case("SIGTERM answers what is in flight and exits 0 within 10 s, whatever idle and half-sent connections hang on")
 def _(t):
     server = Server(name="sigterm").start()
@@ -202,9 +222,51 @@ def _(t):
     equal(server.stop(), 0, "exit code")
 
 
+@suite.case("with http.drain_ms, SIGTERM is followed by a time in which /readyz is 503 and all else is answered; a second SIGTERM cuts it short")
+def _(t):
+    server = Server(flags={"http.drain_ms": 2_000}, name="grace").start()
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    while server.get("/readyz").status == 200:  # until the signal is there
+        check(time.monotonic() - started < 10, "/readyz is 200 long after SIGTERM")
+    answered = 0
+    while time.monotonic() - started < 1.2:
+        server.get("/readyz").expect_problem(503, text="about to stop")
+        server.click(event_id=f"grace-{answered}", ad_id=1)
+        answered += 1
+    equal(server.process.wait(12), 0, "exit code")
+    took = time.monotonic() - started
+    check(took >= 2, f"it stopped {took:.2f} s after SIGTERM")
+    t.note(f"{answered} events were taken after SIGTERM, it ended after {took:.2f} s")
+    server.start()
+    equal(server.analytics(ad_id=1)["data"][0]["gross_clicks"], answered, "clicks of the time after SIGTERM")
+    server.kill()
+    server.flags["http.drain_ms"] = 600_000
+    server.start()
+    server.process.send_signal(signal.SIGTERM)
+    while server.get("/readyz").status == 200:
+        time.sleep(0.01)
+    equal(server.stop(), 0, "exit code after a second SIGTERM")
+
+
+@suite.case("a service manager is told when it is ready and when it stops")
+def _(t):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        server = Server(name="notify")
+        server.env["NOTIFY_SOCKET"] = os.path.join(server.work_dir, "notify")
+        manager.bind(server.env["NOTIFY_SOCKET"])
+        manager.settimeout(20)
+        server.start()
+        heard = [manager.recv(4096)]
+        while heard[-1] != b"READY=1":
+            heard.append(manager.recv(4096))
+        check(all(re.fullmatch(rb"EXTEND_TIMEOUT_USEC=\d+", word) for word in heard[:-1]), f"before it was ready it said {heard}")
+        equal(server.stop(), 0, "exit code")
+        equal(manager.recv(4096), b"STOPPING=1\nEXTEND_TIMEOUT_USEC=10000000", "what it said last")
+
+
 @suite.case("a second SIGTERM and SIGINT do no harm")
 def _(t):
-    import signal
     for first in (signal.SIGTERM, signal.SIGINT):
         server = Server(name="twice").start()
         server.process.send_signal(first)

@@ -62,7 +62,8 @@ def reason_of(event):
 
 
 class Events:
-    """Random ones: many ads with few visitors and some hot ones with many; copies, some of which conflict; clicks seconds from another's."""
+    """Random ones: many ads with few visitors and some hot ones with many; copies, some of which conflict; clicks seconds from another's.
+    Nearly all come months late, and a few in their own minutes."""
 
     def __init__(self, rng, events):
         self.rng, self.ads, self.hot, self.made = rng, max(40, events // 4_000), 1 + events // 50_000, 0
@@ -95,9 +96,12 @@ class Events:
                               "play_time_secs": 100}[changed]
         return event
 
-    def make(self, count, centres):
+    def make(self, count, centres, days_ago):
         for _ in range(count):
             self.made += 1
+            if self.rng.random() < 0.05:
+                yield {**self.new(centres), "timestamp": log_time(days_ago) - self.rng.randrange(600)}
+                continue
             if self.earlier and self.rng.random() < 0.15:
                 yield self.copy()
                 continue
@@ -127,13 +131,18 @@ def start(t, days_ago):
         t.shared.restart()
 
 
-def send(t, events, known):
+def log_time(days_ago):
+    """Of events sent now, in a stage of so many days ago."""
+    return int(time.time()) - 86400 * days_ago
+
+
+def send(t, events, known, days_ago):
     """In this order, in which the log then has them."""
     body = json.dumps(events).encode()
     reply = t.server.request("POST", "/api/v1/ads/events", body, {"Content-Type": "application/json"}).expect(202).json()
     equal(reply["accepted"], len(events), "events accepted")
     for event in events:
-        known.add(event)
+        known.add(event, log_time(days_ago))
     return reply["positions"]
 
 
@@ -142,13 +151,13 @@ def clock_event(ad, number):
             "timestamp": LONG_AGO + 900 * number}
 
 
-def ads_of_all_shards(t, known):
+def ads_of_all_shards(t, known, days_ago):
     """An ad for each shard, found by sending events."""
     found, ad = {}, 1_000_000
     shards = t.server.analytics()["shards"]["total"]
     while len(found) < shards:
         ad += 1
-        for shard in send(t, [clock_event(ad, 0)], known):
+        for shard in send(t, [clock_event(ad, 0)], known, days_ago):
             found.setdefault(shard, ad)
     return list(found.values())
 
@@ -162,16 +171,16 @@ def fill(t, known, rng):
         if number:
             days = plan[number - 1] - days_ago
             for _ in range(24 * days + 1):  # a shard's clock rises by an hour a record at most
-                send(t, [clock_event(ad, next(ticks)) for ad in ticking], known)
+                send(t, [clock_event(ad, next(ticks)) for ad in ticking], known, days_ago)
             known.later(days)
         began = time.monotonic()
         if number == 0:
-            ticking = ads_of_all_shards(t, known)
+            ticking = ads_of_all_shards(t, known, days_ago)
         first = 2 * number
         centres = CENTRES[first:] if number == len(plan) - 1 else CENTRES[first:first + 6]
-        made = events.make(-(-count // len(plan)), centres)
+        made = events.make(-(-count // len(plan)), centres, days_ago)
         while part := [event for _, event in zip(range(BATCH), made)]:
-            positions.update(send(t, part, known))
+            positions.update(send(t, part, known, days_ago))
         check(time.monotonic() - began < 3_000, "a stage took so long that clicks were forgotten meanwhile: send fewer events, or on a quieter machine")
         t.server.analytics([f"{shard}:{offset}" for shard, offset in positions.items()])
     return events
@@ -185,7 +194,7 @@ def filled(t):
         began = time.monotonic()
         events = fill(t, known, rng)
         rows = known.answer().all_rows
-        holds = {name: sum(row[name] for row in rows) for name in ("click_count", "duplicates", "conflicts")}
+        holds = {name: sum(row[name] for row in rows) for name in ("click_count", "duplicates", "conflicts", "restated")}
         holds.update({reason: sum(row["invalid_clicks"].get(reason, 0) for row in rows) for reason in ("bot", "no_agent", "datacenter", "repeat")})
         t.note(f"{events.made} events of {events.ads} ads, {events.hot} of them hot, in {time.monotonic() - began:.0f} s; seed {t.options.seed}; {holds}")
         check(all(holds.values()), "some kind of event is missing")
