@@ -30,8 +30,8 @@ install(FILES ${debian}/copyright ${CMAKE_SOURCE_DIR}/config/adtrackd.toml DESTI
 install(DIRECTORY DESTINATION /var/cache/adtrack) # packages that upgrade.sh goes back to
 
 # What an operator runs on a host, and what these read.
-set(host_scripts export.sh import.sh make-key.sh make-link.sh replay-verify.sh restate.sh upgrade.sh)
-set(host_modules adtrack_client.py export_events.py import_events.py lib.sh observer.py replay_verify.py restate_rules.py upgrade_notes.py)
+set(host_scripts backup.sh export.sh import.sh make-key.sh make-link.sh replay-verify.sh restate.sh restore.sh upgrade.sh)
+set(host_modules adtrack_client.py backup_node.py backup_target.py export_events.py import_events.py lib.sh observer.py replay_verify.py restate_rules.py restore_node.py upgrade_notes.py)
 list(TRANSFORM host_scripts PREPEND ${CMAKE_SOURCE_DIR}/scripts/)
 list(TRANSFORM host_modules PREPEND ${CMAKE_SOURCE_DIR}/scripts/)
 install(PROGRAMS ${host_scripts} DESTINATION share/adtrack/scripts)
