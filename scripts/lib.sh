@@ -24,14 +24,14 @@ packages_run=(libcaf-core0.17 librocksdb7.8 libcpp-httplib0.11 libsimdjson14 zli
 # To run a Kafka for development and tests, whose jars Maven gets.
 packages_kafka=(openjdk-17-jre-headless maven openssl)
 # For the end-to-end and the fuzz tests; the former speak to Kafka with kcat and the run-time librdkafka, put an nginx before adtrackd,
-# hold the rules and dashboards against a Prometheus and its promtool, look at the dashboard with Chromium, and install the package in a
+# hold the rules and dashboards against a Prometheus and its promtool, look at the dashboard with Chromium, speak to a stand-in of AWS, and install the package in a
 # system of its own, under a systemd of its own.
 packages_test=("${packages_build[@]}" "${packages_package[@]}" "${packages_kafka[@]}" kcat rclone librdkafka1 nginx-light prometheus slowhttptest cpulimit chromium chromium-driver
-  mmdebstrap systemd-container lintian iproute2 tzdata wget python3 python3-venv clang libclang-rt-14-dev llvm)
+  mmdebstrap systemd-container lintian iproute2 awscli jq shellcheck tzdata wget python3 python3-venv clang libclang-rt-14-dev llvm)
 # For an engine of the tests' own that builds and runs containers.
 packages_docker=(docker.io docker-compose)
 # For the checks beyond the tests.
-packages_check=("${packages_test[@]}" clang-format clang-tidy shellcheck gcovr)
+packages_check=("${packages_test[@]}" clang-format clang-tidy gcovr)
 
 # A bearer token that nobody can guess: 32 random bytes.
 make_token() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }

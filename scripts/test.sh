@@ -12,6 +12,8 @@ cd "$root"
 
 fuzz_secs=${FUZZ_SECS:-20} # for one target
 schemathesis_version=4.32.5
+moto_version=5.2.5
+cfn_lint_version=1.58.0
 
 passed=0
 failed=0
@@ -85,18 +87,25 @@ stop_kafka() {
   unset ADTRACK_TEST_KAFKA
 }
 
-# Schemathesis out of PyPI, once, in an environment of its own; the case that needs it is skipped where it cannot be had.
-get_schemathesis() {
-  local home=${XDG_CACHE_HOME:-$HOME/.cache}/adtrack/schemathesis-$schemathesis_version
-  if ! "$home/bin/st" --version >/dev/null 2>&1; then
-    say "getting schemathesis $schemathesis_version"
+# from_pypi HOME PROGRAM PACKAGE...: packages out of PyPI, once, in an environment of their own; fails where they cannot be had.
+from_pypi() {
+  local home=$1 program=$2
+  shift 2
+  if "$home/bin/$program" --version >/dev/null 2>&1; then return 0; fi
+  say "getting $*"
+  rm -rf "$home"
+  if ! python3 -m venv "$home" || ! "$home/bin/pip" install -q "$@"; then
     rm -rf "$home"
-    if ! python3 -m venv "$home" || ! "$home/bin/pip" install -q "schemathesis==$schemathesis_version"; then
-      rm -rf "$home"
-      return 0
-    fi
+    return 1
   fi
-  export SCHEMATHESIS=$home/bin/st
+}
+
+# The cases that need these are skipped where they cannot be had.
+get_tools() {
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/adtrack
+  local schemathesis=$cache/schemathesis-$schemathesis_version aws=$cache/moto-$moto_version-cfn-lint-$cfn_lint_version
+  if from_pypi "$schemathesis" st "schemathesis==$schemathesis_version"; then export SCHEMATHESIS=$schemathesis/bin/st; fi
+  if from_pypi "$aws" cfn-lint "moto[cloudformation,proxy]==$moto_version" "cfn-lint==$cfn_lint_version"; then export AWS_TOOLS=$aws; fi
 }
 
 # Each target starts from the seeds that stand beside it and keeps what it finds in the build directory.
@@ -135,7 +144,7 @@ start_kafka
 say "unit and integration suites"
 add_up "suites.py" python3 scripts/suites.py build/release
 stop_kafka
-get_schemathesis
+get_tools
 say "end-to-end suites"
 add_up "tests/e2e/run.py" python3 tests/e2e/run.py
 fuzz

@@ -27,7 +27,7 @@ SUITES = ["original_api", "ingest", "batch", "http_rules", "ads", "visits", "tra
           "operations", "doors", "privacy", "erasures",
           "freshness",
           "restart", "kill9", "million", "memory"]
-EMBEDDED_SUITES = ["monitoring", "disk_full", "openapi", "dashboard", "dashboard_access", "smuggling", "slow_clients", "floods", "loads", "containers", "upgrades", "packages"]
+EMBEDDED_SUITES = ["monitoring", "disk_full", "openapi", "dashboard", "dashboard_access", "smuggling", "slow_clients", "floods", "loads", "containers", "upgrades", "packages", "aws", "aws_node"]
 KAFKA_SUITES = ["kafka_monitoring", "kafka_quarantine", "kafka_inbox", "kafka_forks", "kafka_spool", "kafka_secure", "kafka_flaky", "kafka_unclean", "kafka_faults"]
 
 
