@@ -1,5 +1,4 @@
 #include "http/event_loop.hpp"
-#include "http/trace_context.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -19,6 +18,7 @@
 #include "config/telemetry.hpp"
 #include "http/buffers.hpp"
 #include "http/peer_address.hpp"
+#include "http/trace_context.hpp"
 
 namespace adtrack::http {
 namespace {
@@ -381,6 +381,9 @@ size_t event_loop::consume(connection& c, std::string_view bytes, int& budget) {
     case framer::state::need_head: return used;
     case framer::state::need_body:
       if (c.frame.head().expect_continue && !c.continued && c.waiting.empty()) {
+        // The room first: whoever was told to go on is let in, whatever another loop's connections take meanwhile.
+        if (c.out.empty()) account(c);
+        if (c.last_request) return bytes.size();
         c.continued = true;
         if (rest.size() == c.frame.head().size) c.out += "HTTP/1.1 100 Continue\r\n\r\n";
       }

@@ -4,11 +4,14 @@
 Each shard is copied at one offset, with its digest; then the embedded log and the catalogue of ads, which reach at least as far. Only
 files that the target does not have yet are written, so a second backup is as large as what changed. With the log in Kafka only the
 shards are copied: a restored node reads on from there. Runs on the node's machine, as a user who may read its data directory.
-Not in it: keys and certificates, a visitor key that privacy.visitor_key_file puts elsewhere, the quarantine, and events that wait in a
+A target is for one node. Not in it: keys and certificates, a visitor key that privacy.visitor_key_file puts elsewhere, the quarantine, and events that wait in a
 spool. In it: the node's own visitor key, so the target must be as private as the node. Whoever was erased after a backup is still in it.
 Exit code 0: the backup is whole; 2: it could not be made, and what is in the target is as it was."""
 
+import contextlib
 import datetime
+import fcntl
+import hashlib
 import json
 import os
 import re
@@ -97,6 +100,18 @@ def copy_log(adtrack, copy, shards):
     return made["ends"]
 
 
+@contextlib.contextmanager
+def alone(target):
+    """Of the backups to that target, on this machine: one would remove what another has written and not named yet."""
+    path = os.path.join(tempfile.gettempdir(), f"adtrack-backup-{hashlib.sha256(str(target).encode()).hexdigest()[:16]}.lock")
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as why:
+            raise Stop(f"another backup to {target} is under way") from why
+        yield
+
+
 def prune(target, keep):
     """All but the newest `keep` backups, and the objects that none of those has."""
     names = backups(target)
@@ -111,7 +126,13 @@ def prune(target, keep):
 
 
 def run(options):
-    adtrack, target = Client(options.url, key_of(options.key_file), options.patience), target_of(options)
+    target = target_of(options)
+    with alone(target):
+        return back_up(options, target)
+
+
+def back_up(options, target):
+    adtrack = Client(options.url, key_of(options.key_file), options.patience)
     began = datetime.datetime.now(datetime.timezone.utc)
     name = began.strftime("%Y%m%dT%H%M%SZ")
     if name in backups(target):

@@ -46,9 +46,14 @@ status remove_oldest(const fs::path& kind) {
 
 } // namespace
 
+std::mutex& checkpoints::lock_of(const std::string& of) {
+  std::lock_guard lock(mutex_);
+  return kinds_[of];
+}
+
 result<std::string> checkpoints::make(const std::string& of, int64_t number,
                                       const std::function<status(const std::string& directory)>& fill) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(lock_of(of));
   const auto kind = fs::path(path_) / of;
   const auto made = kind / std::to_string(number), draft = fs::path(made.string() + std::string(unfinished));
   std::error_code why;
@@ -69,7 +74,7 @@ result<std::string> checkpoints::make(const std::string& of, int64_t number,
 }
 
 status checkpoints::remove_all(const std::string& of) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(lock_of(of));
   return remove_tree(fs::path(path_) / of);
 }
 

@@ -1,10 +1,11 @@
 // The checkpoints that this node keeps: copies of its stores as they were at one moment, each a directory of its own below one
 // path, <of>/<number>. They share files with the stores by hard links, so a young one costs little and an old one what was
-// rewritten since. At most two of each kind are kept. Thread-safe.
+// rewritten since. At most two of each kind are kept. Thread-safe; who makes one kind keeps nobody waiting who makes another.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -27,8 +28,11 @@ public:
   status remove_all(const std::string& of);
 
 private:
+  std::mutex& lock_of(const std::string& of);
+
   const std::string path_;
   std::mutex mutex_;
+  std::map<std::string, std::mutex> kinds_; // guarded by mutex_; each held while one of its kind is made or removed
 };
 
 } // namespace adtrack::storage

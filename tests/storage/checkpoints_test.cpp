@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include <boost/test/unit_test.hpp>
 
@@ -55,6 +56,25 @@ BOOST_FIXTURE_TEST_CASE(the_newest_two_of_each_kind_are_kept, fixture) {
   BOOST_TEST(kept.remove_all("shard-1").ok());
   BOOST_TEST(names("shard-1").empty());
   BOOST_TEST(names("shard-2") == strings{"3"}, each);
+}
+
+BOOST_FIXTURE_TEST_CASE(one_kind_is_made_while_another_is_under_way_and_is_removed_only_when_it_is_whole, fixture) {
+  std::promise<void> begun, go;
+  auto slow = std::async(std::launch::async, [&] {
+    return kept.make("log", 1, [&](const std::string& directory) {
+      begun.set_value();
+      go.get_future().wait();
+      return write(directory);
+    });
+  });
+  begun.get_future().wait();
+  BOOST_TEST(kept.make("shard-1", 1, write).ok());
+  auto removed = std::async(std::launch::async, [&] { return kept.remove_all("log"); });
+  BOOST_TEST((removed.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  go.set_value();
+  BOOST_TEST(slow.get().ok());
+  BOOST_TEST(removed.get().ok());
+  BOOST_TEST(names("log").empty());
 }
 
 BOOST_FIXTURE_TEST_CASE(one_that_is_there_is_not_made_again, fixture) {

@@ -1,10 +1,13 @@
 """scripts/backup.sh and scripts/restore.sh: what is backed up while the node works comes back as it was, and damage is seen."""
 
+import fcntl
 import glob
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -201,6 +204,10 @@ def _(t):
     url = f"http://{t.server.host}:{t.server.port}"
     check("401" in _run("backup.sh", target, "--url", url, "--key-file", token_file("wrong"), code=2), "the sentence about a wrong key")
     check(_run("backup.sh", target, "--url", "http://127.0.0.1:9", "--key-file", token_file(ADMIN_KEY), "--patience", "0.3", code=2), "a sentence")
+    lock = os.path.join(tempfile.gettempdir(), f"adtrack-backup-{hashlib.sha256(os.path.abspath(target).encode()).hexdigest()[:16]}.lock")
+    with open(lock, "w", encoding="ascii") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        check("under way" in _backup(t.server, target, code=2), "the sentence about another backup")
     check("no backup" in _restore(target, "--check", code=2), "the sentence about an empty target")
     equal(glob.glob(os.path.join(target, "backups", "*")), [], "backups")
 
