@@ -11,6 +11,7 @@ import urllib.parse
 from browser import ENTER
 from dashboard_page import HOSTILE, LIVE, ads_with_events, close, count_of, open_page, page_shows, percent_of, send, shot, sums_of, the_browser
 from harness import AGENT, Server, Suite, check, equal, fresh_dir, write_key_file
+from kafka import wait_for
 
 suite = Suite("dashboard", "contract section 6: GET / shows the API's numbers, and nothing from or to anybody else", close=close)
 
@@ -232,7 +233,7 @@ def _(t):
     shutil.rmtree(os.path.join(server.data_dir, "log"))
     shutil.copytree(older, os.path.join(server.data_dir, "log"))
     server.start()
-    faults = server.analytics()["log_faults"]
+    faults = wait_for("the log to be read again", 10, lambda: server.analytics().get("log_faults"), server)
     equal([fault["kind"] for fault in faults], ["fork"], "faults that the API names")
     browser = open_page(t, server=server)
     said = browser.wait("""const all = document.getElementById('notices');
